@@ -1,0 +1,1 @@
+//! Exporters: one room per way out, and what they share. They never know a receiver.

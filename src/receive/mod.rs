@@ -1,0 +1,1 @@
+//! Receivers: one room per way in. They speak to the pipeline and never to an exporter.
