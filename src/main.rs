@@ -1,1 +1,45 @@
-fn main() {}
+//! otlet's main: argv → flags → run → exit status.
+//!
+//! 0 after an orderly stop, 1 could not run, 2 wrong flags.
+
+use std::process::ExitCode;
+
+use otlet::flags::{self, Command};
+use otlet::{admin, observe, run};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    let cgroup_limit_bytes = observe::process::cgroup_limit_bytes();
+    let env = |name: &str| std::env::var(name).ok();
+    let command = match flags::parse(&program, args, &env, cgroup_limit_bytes) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("otlet: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let result = match command {
+        Command::Help(topic) => {
+            print!("{}", flags::help(topic));
+            Ok(())
+        }
+        Command::Version => {
+            println!("{}", flags::version());
+            Ok(())
+        }
+        Command::Healthcheck { address } => admin::is_healthy(address),
+        Command::Check(config) => run::check(config),
+        Command::Run(config) => {
+            observe::log::init(config.log_level, config.log_format);
+            run::run(config)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("otlet: {error}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -20,7 +20,7 @@ use super::Notify;
 
 /// Timers due within this time of an expired one fire with it. Longer sleeps may thus end this much
 /// early or late; nothing here measures by sleeping.
-const COALESCE_MS: u64 = 4;
+const COALESCE_MS: u64 = 1;
 
 /// A spawned task; dropping it cancels it, `detach` lets it run on.
 pub type Task<T> = smol::Task<T>;
@@ -86,7 +86,20 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Res
         sleep(limit).await;
         Err(Elapsed)
     };
-    smol::future::or(result, expired).await
+    either(result, expired).await
+}
+
+/// Runs `future` until `deadline` at the latest.
+pub async fn timeout_at<T>(
+    deadline: Instant,
+    future: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    timeout(deadline.saturating_duration_since(Instant::now()), future).await
+}
+
+/// Runs two futures until one is done; the other is dropped. The first is asked first.
+pub async fn either<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
+    smol::future::or(first, second).await
 }
 
 /// Lets the other tasks run.
@@ -121,7 +134,7 @@ async fn drive_timers() {
                 None => std::future::pending().await,
             }
         };
-        smol::future::or(wait, arrived.notified()).await;
+        either(wait, arrived.notified()).await;
     }
 }
 

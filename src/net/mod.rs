@@ -6,6 +6,8 @@ pub mod clock;
 pub mod dns;
 pub mod event_loop;
 pub mod notify;
+mod stdio;
 
-pub use event_loop::{run, sleep, sleep_until, spawn, timeout, yield_now, Elapsed, Task};
+pub use event_loop::{either, run, sleep, sleep_until, spawn, timeout, timeout_at, yield_now, Elapsed, Task};
 pub use notify::Notify;
+pub use stdio::writable;

@@ -26,6 +26,18 @@ pub fn read() -> Option<Process> {
     Some(process)
 }
 
+/// The container's memory limit in bytes: cgroup v2, else v1; None where there is none.
+pub fn cgroup_limit_bytes() -> Option<u64> {
+    const FILES: [&str; 2] =
+        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    // v1 says "no limit" by a number near 2^63.
+    const UNLIMITED_BYTES: u64 = 1 << 60;
+    FILES
+        .iter()
+        .find_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok())
+        .filter(|bytes| *bytes < UNLIMITED_BYTES)
+}
+
 /// Picks fields 14, 15 (utime, stime), 20 (threads), 22 (start) and 24 (rss) of proc/self/stat.
 fn parse_stat(stat: &str, boot_s: f64, ticks: f64, page_bytes: u64) -> Option<Process> {
     // The second field is the program's name in parentheses and may hold blanks.

@@ -1,0 +1,232 @@
+//! Remote-Write 1.0 messages, written straight from borrowed labels.
+//!
+//! `prometheus.WriteRequest`: field 1 is a TimeSeries, field 3 a MetricMetadata; both are appended
+//! to one buffer, so a request is the concatenation of what was encoded (protobuf merge rules).
+//! Lengths are computed before anything is written: one pass sizes, one pass writes.
+//! Invariant: labels arrive sorted, unique and non-empty (Remote-Write 1.0, "Labels").
+
+use crate::model::{Exemplar, Family, Label, Sample};
+
+/// Tags: field number << 3 | wire type (Protocol Buffers encoding).
+const TIMESERIES: u8 = 1 << 3 | 2;
+const METADATA: u8 = 3 << 3 | 2;
+const LABELS: u8 = 1 << 3 | 2;
+const SAMPLES: u8 = 2 << 3 | 2;
+const EXEMPLARS: u8 = 3 << 3 | 2;
+const TEXT_1: u8 = 1 << 3 | 2;
+const TEXT_2: u8 = 2 << 3 | 2;
+const DOUBLE_1: u8 = 1 << 3 | 1;
+const DOUBLE_2: u8 = 2 << 3 | 1;
+const VARINT_1: u8 = 1 << 3;
+const VARINT_2: u8 = 2 << 3;
+const VARINT_3: u8 = 3 << 3;
+const TEXT_4: u8 = 4 << 3 | 2;
+const TEXT_5: u8 = 5 << 3 | 2;
+
+/// Appends one series with one sample, and its exemplar. `extra` are the exporter's own labels, sorted,
+/// written where the sample lacks the name.
+pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
+    let sample_bytes = 9 + varint_field_bytes(sample.timestamp_ms);
+    let exemplar = sample.exemplar.as_ref();
+    let exemplar_bytes = exemplar.map_or(0, |exemplar| exemplar_bytes(exemplar, sample.timestamp_ms));
+    let mut bytes = 2 + sample_bytes;
+    if exemplar_bytes > 0 {
+        bytes += 1 + varint_bytes(exemplar_bytes as u64) + exemplar_bytes;
+    }
+    if extra.is_empty() {
+        bytes += labels_bytes(sample.labels);
+    } else {
+        merged(sample.labels, extra, |label| bytes += label_field_bytes(label));
+    }
+    out.reserve(bytes + 6);
+    push_tag_and_length(out, TIMESERIES, bytes);
+    if extra.is_empty() {
+        push_labels(out, sample.labels);
+    } else {
+        merged(sample.labels, extra, |label| push_label(out, label));
+    }
+    push_tag_and_length(out, SAMPLES, sample_bytes);
+    out.push(DOUBLE_1);
+    out.extend_from_slice(&sample.value.to_bits().to_le_bytes());
+    out.push(VARINT_2);
+    push_varint(out, sample.timestamp_ms as u64);
+    if let Some(exemplar) = exemplar {
+        push_tag_and_length(out, EXEMPLARS, exemplar_bytes);
+        push_labels(out, exemplar.labels);
+        out.push(DOUBLE_2);
+        out.extend_from_slice(&exemplar.value.to_bits().to_le_bytes());
+        out.push(VARINT_3);
+        push_varint(out, exemplar.timestamp_ms.unwrap_or(sample.timestamp_ms) as u64);
+    }
+}
+
+/// Appends a family's metadata.
+pub fn push_metadata(out: &mut Vec<u8>, family: &Family<'_>) {
+    let texts = [(TEXT_2, family.name), (TEXT_4, family.help), (TEXT_5, family.unit)];
+    let present = || texts.iter().filter(|(_, text)| !text.is_empty());
+    let bytes = 2 + present().map(|(_, text)| text_field_bytes(text)).sum::<usize>();
+    push_tag_and_length(out, METADATA, bytes);
+    out.extend_from_slice(&[VARINT_1, family.metric_type as u8]);
+    for (tag, text) in present() {
+        push_text(out, *tag, text);
+    }
+}
+
+/// Visits both sorted lists in order; where both have a name, `labels` wins.
+fn merged<'a>(
+    labels: &[Label<'a>],
+    extra: &'a [(String, String)],
+    mut visit: impl FnMut(&Label<'a>),
+) {
+    let mut extra = extra.iter().map(|(name, value)| Label::new(name, value)).peekable();
+    for label in labels {
+        while let Some(own) = extra.next_if(|own| own.name.as_bytes() < label.name.as_bytes()) {
+            visit(&own);
+        }
+        let _ = extra.next_if(|own| own.name == label.name);
+        visit(label);
+    }
+    extra.for_each(|own| visit(&own));
+}
+
+fn exemplar_bytes(exemplar: &Exemplar<'_>, sample_ms: i64) -> usize {
+    labels_bytes(exemplar.labels) + 9 + varint_field_bytes(exemplar.timestamp_ms.unwrap_or(sample_ms))
+}
+
+fn labels_bytes(labels: &[Label<'_>]) -> usize {
+    labels.iter().map(label_field_bytes).sum()
+}
+
+#[inline]
+fn label_bytes(label: &Label<'_>) -> usize {
+    text_field_bytes(label.name) + text_field_bytes(label.value)
+}
+
+#[inline]
+fn label_field_bytes(label: &Label<'_>) -> usize {
+    let bytes = label_bytes(label);
+    1 + varint_bytes(bytes as u64) + bytes
+}
+
+#[inline]
+fn text_field_bytes(text: &str) -> usize {
+    1 + varint_bytes(text.len() as u64) + text.len()
+}
+
+fn varint_field_bytes(value: i64) -> usize {
+    1 + varint_bytes(value as u64)
+}
+
+fn push_labels(out: &mut Vec<u8>, labels: &[Label<'_>]) {
+    for label in labels {
+        push_label(out, label);
+    }
+}
+
+#[inline]
+fn push_label(out: &mut Vec<u8>, label: &Label<'_>) {
+    push_tag_and_length(out, LABELS, label_bytes(label));
+    push_text(out, TEXT_1, label.name);
+    push_text(out, TEXT_2, label.value);
+}
+
+#[inline]
+fn push_text(out: &mut Vec<u8>, tag: u8, text: &str) {
+    push_tag_and_length(out, tag, text.len());
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[inline]
+fn push_tag_and_length(out: &mut Vec<u8>, tag: u8, length: usize) {
+    if length < 0x80 {
+        out.extend_from_slice(&[tag, length as u8]);
+    } else {
+        out.push(tag);
+        push_varint(out, length as u64);
+    }
+}
+
+/// Appends a base-128 varint.
+pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Bytes of a base-128 varint.
+#[inline]
+pub fn varint_bytes(value: u64) -> usize {
+    // 64 bits in groups of seven: (bits + 6) / 7, with one group for zero.
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{MetricType, Part, STALE_NAN_BITS};
+
+    fn sample<'a>(family: &'a Family<'a>, labels: &'a [Label<'a>], value: f64) -> Sample<'a> {
+        let timestamp_ms = 1_700_000_000_000;
+        Sample { family, part: Part::Value, labels, value, timestamp_ms, exemplar: None }
+    }
+
+    #[test]
+    fn varint_sizes() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut out = Vec::new();
+            push_varint(&mut out, value);
+            assert_eq!(out.len(), varint_bytes(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn golden_series() {
+        let family = Family::default();
+        let labels = [Label::new("__name__", "up"), Label::new("job", "a")];
+        let mut out = Vec::new();
+        push_series(&mut out, &sample(&family, &labels, 1.0), &[]);
+        let expected = [
+            b"\x0a\x2c".as_slice(),
+            b"\x0a\x0e\x0a\x08__name__\x12\x02up",
+            b"\x0a\x08\x0a\x03job\x12\x01a",
+            b"\x12\x10\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\x80\xd0\x95\xff\xbc\x31",
+        ];
+        assert_eq!(out, expected.concat());
+    }
+
+    #[test]
+    fn a_marker_keeps_its_bits_and_own_labels_fill_gaps() {
+        let family = Family::default();
+        let labels = [Label::new("__name__", "up"), Label::new("b", "sample")];
+        let own = [("a", "1"), ("b", "2"), ("c", "3")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let mut merged_out = Vec::new();
+        push_series(&mut merged_out, &sample(&family, &labels, f64::from_bits(STALE_NAN_BITS)), &own);
+        let all = ["a=1", "b=sample", "c=3"].map(|pair| pair.split_once('=').unwrap());
+        let mut labels = vec![labels[0]];
+        labels.extend(all.map(|(name, value)| Label::new(name, value)));
+        let mut plain = Vec::new();
+        push_series(&mut plain, &sample(&family, &labels, f64::from_bits(STALE_NAN_BITS)), &[]);
+        assert_eq!(merged_out, plain);
+        assert!(plain.windows(9).any(|at| at == b"\x09\x02\x00\x00\x00\x00\x00\xf0\x7f"));
+    }
+
+    #[test]
+    fn exemplars_and_metadata() {
+        let family =
+            Family { name: "a", metric_type: MetricType::Counter, unit: "s", help: "Time." };
+        let labels = [Label::new("__name__", "a_total")];
+        let trace = [Label::new("trace_id", "x")];
+        let exemplar = Some(Exemplar { labels: &trace, value: 0.5, timestamp_ms: None });
+        let mut out = Vec::new();
+        push_series(&mut out, &Sample { exemplar, ..sample(&family, &labels, 2.0) }, &[]);
+        let tail = b"\x1a\x1f\x0a\x0d\x0a\x08trace_id\x12\x01x\
+            \x11\x00\x00\x00\x00\x00\x00\xe0\x3f\x18\x80\xd0\x95\xff\xbc\x31";
+        assert!(out.ends_with(tail));
+        assert_eq!(out[1] as usize, out.len() - 2);
+        out.clear();
+        push_metadata(&mut out, &family);
+        assert_eq!(out, b"\x1a\x0f\x08\x01\x12\x01a\x22\x05Time.\x2a\x01s");
+    }
+}

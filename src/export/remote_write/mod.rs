@@ -1,0 +1,153 @@
+//! Remote-write exporter: samples to snappy-compressed protobuf blocks, queued and sent in order.
+//!
+//! Follows the Prometheus Remote-Write 1.0 specification. A transaction stages into a [`batch::Batch`]
+//! of its own; on commit full blocks go to the queue and the rest joins the open batch, which closes
+//! on samples or time. One request is in flight at a time, so a retry is never overtaken.
+//!
+//! Leaves out native histograms and Remote-Write 2.0.
+
+mod batch;
+mod config;
+mod encode;
+mod metadata;
+mod sender;
+mod split;
+mod staging;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::export::account::ExporterAccount;
+use crate::export::queue::{Block, Queue, Queues};
+use crate::net::Notify;
+use crate::observe::Registry;
+use crate::pipeline::{Exporter, Staging};
+
+use batch::{Batch, Workshop};
+use metadata::MetadataSent;
+
+pub use config::Config;
+pub use sender::Sender;
+
+/// One destination: what is open, what waits, what is known of it.
+pub struct RemoteWrite {
+    config: Config,
+    /// The exporter's own labels, sorted.
+    labels: Vec<(String, String)>,
+    account: Rc<ExporterAccount>,
+    queue: Rc<Queue>,
+    workshop: RefCell<Workshop>,
+    open: RefCell<Batch>,
+    metadata: RefCell<MetadataSent>,
+    /// Told when something was committed, and when to stop.
+    changed: Notify,
+    /// Told once when to stop waiting between retries.
+    hurry: Notify,
+    stopping: Cell<bool>,
+}
+
+impl RemoteWrite {
+    /// `destination` names it in metrics and logs; `queue_bytes_max` bounds what it holds.
+    pub fn new(
+        config: Config,
+        destination: &str,
+        registry: &Rc<Registry>,
+        queues: &Rc<Queues>,
+        queue_bytes_max: u64,
+    ) -> Rc<RemoteWrite> {
+        let account =
+            Rc::new(ExporterAccount::new(registry, "remote-write", destination, "metrics"));
+        let mut labels = config.labels.clone();
+        labels.sort();
+        Rc::new(RemoteWrite {
+            queue: queues.open(queue_bytes_max, Rc::clone(&account)),
+            account,
+            labels,
+            config,
+            workshop: RefCell::default(),
+            open: RefCell::default(),
+            metadata: RefCell::default(),
+            changed: Notify::default(),
+            hurry: Notify::default(),
+            stopping: Cell::new(false),
+        })
+    }
+
+    /// Takes all that waits as a sender would, and counts it as sent; returns its bytes. For
+    /// benchmarks, which have no destination.
+    pub fn discard_queue(&self) -> usize {
+        self.seal_open();
+        let mut bytes = 0;
+        while let Some(block) = self.queue.take() {
+            bytes += block.body.len();
+            self.account.sent(block.items);
+            self.queue.landed(block.held_bytes());
+        }
+        bytes
+    }
+
+    /// When the open batch is to be closed, if it holds anything.
+    fn open_due(&self) -> Option<Instant> {
+        let born = self.open.borrow().born?;
+        Some(born + self.config.batch)
+    }
+
+    /// Closes the open batch and queues it.
+    fn seal_open(&self) {
+        let block = {
+            let mut open = self.open.borrow_mut();
+            if open.is_empty() {
+                return;
+            }
+            self.queue.restage(open.held_bytes(), 0);
+            open.seal(&mut self.workshop.borrow_mut(), Instant::now())
+        };
+        self.queue.push(block);
+    }
+
+    /// Publishes what a transaction staged: full blocks, and the batch that was left.
+    fn publish(&self, sealed: Vec<Block>, rest: Batch) {
+        let open_items = self.open.borrow().items;
+        if !sealed.is_empty() || open_items + rest.items > self.config.samples_max as u64 {
+            self.seal_open();
+        }
+        for block in sealed {
+            self.queue.push(block);
+        }
+        let (before, after) = {
+            let mut open = self.open.borrow_mut();
+            let before = open.held_bytes();
+            open.append(&mut self.workshop.borrow_mut(), rest);
+            (before, open.held_bytes())
+        };
+        self.queue.restage(before, after);
+        self.changed.notify();
+    }
+}
+
+impl Exporter for RemoteWrite {
+    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+        Box::new(staging::Staged::new(self))
+    }
+
+    fn stop(&self) {
+        self.stopping.set(true);
+        self.changed.notify();
+        self.hurry.notify();
+    }
+
+    fn give_up(&self) -> u64 {
+        let left = self.account.queued_items();
+        self.queue.clear("shutdown");
+        self.account.dropped(self.account.queued_items(), "shutdown");
+        left
+    }
+
+    fn trim(&self) {
+        self.workshop.borrow_mut().trim();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What one transaction has for this destination until it is published or discarded.
+
+use std::mem;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::batch::Batch;
+use super::encode;
+use super::RemoteWrite;
+use crate::export::queue::Block;
+use crate::model::{Family, Sample};
+use crate::pipeline::Staging;
+
+pub struct Staged {
+    exporter: Rc<RemoteWrite>,
+    sealed: Vec<Block>,
+    batch: Batch,
+    items: u64,
+    /// Items given up because they alone exceed what the exporter may hold.
+    items_dropped: u64,
+    /// Fingerprints of the families whose metadata is in here.
+    families: Vec<u64>,
+    /// What the queue knows we hold.
+    held_bytes: u64,
+}
+
+impl Staged {
+    pub fn new(exporter: Rc<RemoteWrite>) -> Staged {
+        Staged {
+            exporter,
+            sealed: Vec::new(),
+            batch: Batch::default(),
+            items: 0,
+            items_dropped: 0,
+            families: Vec::new(),
+            held_bytes: 0,
+        }
+    }
+
+    fn push(&mut self, items: u64, encode: impl FnOnce(&mut Vec<u8>)) {
+        if self.batch.born.is_none() {
+            self.batch.born = Some(Instant::now());
+        }
+        self.batch.push(&mut self.exporter.workshop.borrow_mut(), items, encode);
+        if self.batch.items >= self.exporter.config.samples_max as u64 {
+            let mut workshop = self.exporter.workshop.borrow_mut();
+            self.sealed.push(self.batch.seal(&mut workshop, Instant::now()));
+        }
+        self.account_for_memory();
+    }
+
+    /// Tells the queue what is held here, and gives up the oldest if even an empty queue lacks room.
+    fn account_for_memory(&mut self) {
+        let sealed: u64 = self.sealed.iter().map(Block::held_bytes).sum();
+        let held = sealed + self.batch.held_bytes();
+        if held == self.held_bytes {
+            return;
+        }
+        self.exporter.queue.restage(self.held_bytes, held);
+        self.held_bytes = held;
+        if self.exporter.queue.is_overfull() && self.exporter.queue.is_empty() {
+            self.give_up_oldest();
+        }
+    }
+
+    fn give_up_oldest(&mut self) {
+        let freed = if self.sealed.is_empty() {
+            let batch = mem::take(&mut self.batch);
+            self.items_dropped += batch.items;
+            let bytes = batch.held_bytes();
+            batch.discard(&mut self.exporter.workshop.borrow_mut());
+            bytes
+        } else {
+            let block = self.sealed.remove(0);
+            self.items_dropped += block.items;
+            block.held_bytes()
+        };
+        self.exporter.queue.restage(self.held_bytes, self.held_bytes - freed);
+        self.held_bytes -= freed;
+    }
+}
+
+impl Staging for Staged {
+    fn sample(&mut self, sample: &Sample<'_>) {
+        self.items += 1;
+        let exporter = Rc::clone(&self.exporter);
+        self.push(1, |out| encode::push_series(out, sample, &exporter.labels));
+    }
+
+    fn end_family(&mut self, family: &Family<'_>) {
+        if !self.exporter.config.metadata {
+            return;
+        }
+        let due = self.exporter.metadata.borrow().due(family, Instant::now());
+        if let Some(fingerprint) = due.filter(|fingerprint| !self.families.contains(fingerprint)) {
+            self.families.push(fingerprint);
+            self.push(0, |out| encode::push_metadata(out, family));
+        }
+    }
+
+    fn commit(mut self: Box<Self>) {
+        self.exporter.account.queue(self.items);
+        self.exporter.account.dropped(self.items_dropped, "queue_full");
+        self.exporter.metadata.borrow_mut().sent(&self.families, Instant::now());
+        self.exporter.queue.restage(mem::take(&mut self.held_bytes), 0);
+        let sealed = mem::take(&mut self.sealed);
+        let batch = mem::take(&mut self.batch);
+        self.exporter.publish(sealed, batch);
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.exporter.queue.restage(self.held_bytes, 0);
+        let batch = mem::take(&mut self.batch);
+        if let Ok(mut workshop) = self.exporter.workshop.try_borrow_mut() {
+            batch.discard(&mut workshop);
+        }
+    }
+}

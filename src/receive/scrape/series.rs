@@ -1,0 +1,113 @@
+//! Which series a target has: who is new, who came twice, who vanished and needs a marker.
+//!
+//! Two parts: a table of hashes, 16 bytes per live series at most, and a compressed log of the label
+//! sets behind them, read only when a series vanishes. Both count under the memory budget. What
+//! takes long is done block by block, yielding in between.
+
+use crate::model::{Family, Label, Part, Sample, STALE_NAN_BITS};
+use crate::net;
+use crate::observe::Reservation;
+
+use super::series_labels::{decode_labels, encode_labels, hash_labels};
+use super::series_log::{Scratch, SeriesLog};
+use super::series_table::{Seen, SeriesTable};
+
+/// Any number will do; the same series must hash alike for as long as the process lives.
+const HASH_SEED: u64 = 0x6f74_6c65_7421;
+
+/// The live series of one target.
+pub struct Series {
+    table: SeriesTable,
+    log: SeriesLog,
+    record: Vec<u8>,
+    vanished: Vec<u64>,
+    /// There while a scrape brings or takes series, 400 KB.
+    scratch: Option<Box<Scratch>>,
+    reservation: Reservation,
+}
+
+impl Series {
+    pub fn new(reservation: Reservation) -> Series {
+        Series {
+            table: SeriesTable::new(),
+            log: SeriesLog::new(),
+            record: Vec::new(),
+            vanished: Vec::new(),
+            scratch: None,
+            reservation,
+        }
+    }
+
+    /// Starts a scrape.
+    pub fn begin(&mut self) {
+        self.table.begin();
+    }
+
+    /// Meets a series in the scrape under way. `timed` series (explicit timestamps) may repeat and
+    /// never get markers.
+    pub fn see(&mut self, labels: &[Label<'_>], timed: bool) -> Seen {
+        let hash = hash_labels(HASH_SEED, labels);
+        let seen = self.table.see(hash, timed);
+        if seen == Seen::New && !timed {
+            self.record.clear();
+            encode_labels(labels, &mut self.record);
+            let scratch = self.scratch.get_or_insert_default();
+            self.log.append(super::series_table::series_key(hash), &self.record, scratch);
+        }
+        seen
+    }
+
+    /// Ends a successful scrape: hands a marker for each series that is gone to `emit`.
+    pub async fn commit(&mut self, timestamp_ms: i64, emit: impl FnMut(&Sample<'_>)) {
+        let vanished = &mut self.vanished;
+        self.table.commit(&mut |key| vanished.push(key));
+        self.end(timestamp_ms, emit).await;
+    }
+
+    /// Ends a failed scrape: only series known before and not met in it are gone; what the scrape
+    /// met for the first time is forgotten.
+    pub async fn abort(&mut self, timestamp_ms: i64, emit: impl FnMut(&Sample<'_>)) {
+        let vanished = &mut self.vanished;
+        self.table.abort(&mut |key| vanished.push(key));
+        self.end(timestamp_ms, emit).await;
+    }
+
+    async fn end(&mut self, timestamp_ms: i64, mut emit: impl FnMut(&Sample<'_>)) {
+        let mut vanished = std::mem::take(&mut self.vanished);
+        if !vanished.is_empty() {
+            vanished.sort_unstable();
+            let scratch = self.scratch.get_or_insert_default();
+            let mut search = self.log.search(&vanished);
+            while search.step(scratch, &mut |_, record| mark(record, timestamp_ms, &mut emit)) {
+                net::yield_now().await;
+            }
+        }
+        if self.log.needs_compaction(self.table.len()) {
+            let (table, scratch) = (&self.table, self.scratch.get_or_insert_default());
+            while self.log.compact_step(scratch, |key| table.contains(key)) {
+                net::yield_now().await;
+            }
+        }
+        if let Some(mut scratch) = self.scratch.take() {
+            self.log.seal(&mut scratch);
+        }
+        self.record.shrink_to(1024);
+        self.reservation.resize((self.table.bytes() + self.log.bytes()) as u64);
+    }
+}
+
+/// Emits the marker of one logged series.
+fn mark(record: &[u8], timestamp_ms: i64, emit: &mut impl FnMut(&Sample<'_>)) {
+    let mut labels = Vec::new();
+    // Written by encode_labels; what it does not restore cannot be ended by name.
+    if decode_labels(record, &mut labels) {
+        emit(&Sample {
+            family: &Family::default(),
+            part: Part::Value,
+            labels: &labels,
+            value: f64::from_bits(STALE_NAN_BITS),
+            timestamp_ms,
+            exemplar: None,
+        });
+    }
+}

@@ -1,0 +1,229 @@
+//! The collector from start to stop: builds every room from the checked flags, runs, drains.
+//!
+//! Order of the stop, all within `--stop-timeout` from the signal: receivers stay open for
+//! `--linger`; each target is scraped once more and its series end; exporters send what is left;
+//! what cannot be sent is counted and said in the last line. A second signal ends at once.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::admin::{Admin, State};
+use crate::export::queue::Queues;
+use crate::export::remote_write::{RemoteWrite, Sender};
+use crate::export::stdout::Stdout;
+use crate::flags::{Config, Exporter as ExporterFlag, Receiver as ReceiverFlag};
+use crate::net::dns::Resolver;
+use crate::net::http1::serve;
+use crate::net::signals::Signals;
+use crate::net::{self, sys, tcp, Task};
+use crate::observe::{log as own_log, Budget, Registry};
+use crate::pipeline::{Exporter, Pipeline};
+use crate::receive::scrape::{Stop, Target};
+
+/// How often memory that is only kept for speed goes back to the system.
+const TRIM_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What of the stop's time is kept for the last words.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Runs until a signal; the error says why it could not.
+pub fn run(config: Config) -> Result<(), String> {
+    net::run(async {
+        // PID 1 has no default action for signals: handlers come before anything else.
+        let signals = Signals::install().map_err(|error| format!("signals: {error}"))?;
+        Collector::start(config)?.until_stopped(signals).await
+    })
+}
+
+/// Sends one empty request to each destination and reports line by line.
+pub fn check(config: Config) -> Result<(), String> {
+    net::run(async {
+        let registry = Registry::new();
+        let queues = Queues::new(Budget::new(config.memory_limit_bytes));
+        let resolver = Rc::new(Resolver::default());
+        Pipeline::new(&config.pipeline, Vec::new(), Rc::clone(&registry))?;
+        let mut failed = 0;
+        for exporter in config.exporters {
+            let ExporterFlag::RemoteWrite(config) = exporter else { continue };
+            let name = config.url.authority();
+            let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
+            let mut sender = Sender::new(exporter, Rc::clone(&resolver))?;
+            match sender.check().await {
+                Ok(answer) => println!("remote write to {name}: ok ({answer})"),
+                Err(answer) => {
+                    failed += 1;
+                    println!("remote write to {name}: {answer}");
+                }
+            }
+        }
+        match failed {
+            0 => {
+                println!("flags: ok");
+                Ok(())
+            }
+            count => Err(format!("{count} destinations do not accept an empty request")),
+        }
+    })
+}
+
+/// Everything that runs.
+struct Collector {
+    admin: Rc<Admin>,
+    admin_task: Option<Task<()>>,
+    exporters: Vec<(Rc<dyn Exporter>, Task<()>)>,
+    targets: Vec<(Stop, Task<()>)>,
+    linger: Duration,
+    stop_timeout: Duration,
+}
+
+impl Collector {
+    fn start(config: Config) -> Result<Collector, String> {
+        sys::disable_core_dumps();
+        let registry = Registry::new();
+        let budget = Budget::new(config.memory_limit_bytes);
+        let resolver = Rc::new(Resolver::default());
+        let admin = Admin::new(Rc::clone(&registry), Rc::clone(&budget));
+        let admin_task = listen(&config, &admin)?;
+        let exporters = start_exporters(&config, &registry, &budget, &resolver)?;
+        let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
+        let pipeline = Pipeline::new(&config.pipeline, ways_out, registry)?;
+        let targets = start_targets(&config, &pipeline, &budget, &resolver)?;
+        let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
+        net::spawn(keep_house(ways_out)).detach();
+        admin.set_state(State::Ready);
+        log::info!("ready: {} targets, {} destinations", targets.len(), exporters.len());
+        let (linger, stop_timeout) = (config.linger, config.stop_timeout);
+        Ok(Collector { admin, admin_task, exporters, targets, linger, stop_timeout })
+    }
+
+    async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
+        let signal = signals.next().await;
+        let deadline = Instant::now() + self.stop_timeout.saturating_sub(LAST_WORDS);
+        log::info!("{signal:?}: stopping");
+        self.admin.set_state(State::Stopping);
+        let stop = async {
+            self.stop(deadline).await;
+            Ok(())
+        };
+        let second_signal = async {
+            signals.next().await;
+            log::warn!("second signal: stopped at once");
+            Ok(())
+        };
+        let result = net::either(stop, second_signal).await;
+        own_log::flush();
+        result
+    }
+
+    async fn stop(self, deadline: Instant) {
+        net::timeout_at(deadline, net::sleep(self.linger)).await.ok();
+        for (stop, _) in &self.targets {
+            stop.notify();
+        }
+        for (_, task) in self.targets {
+            net::timeout_at(deadline, task).await.ok();
+        }
+        for (exporter, _) in &self.exporters {
+            exporter.stop();
+        }
+        let mut left = 0;
+        for (exporter, task) in self.exporters {
+            net::timeout_at(deadline, task).await.ok();
+            left += exporter.give_up();
+        }
+        drop(self.admin_task);
+        match left {
+            0 => log::info!("stopped: everything was sent"),
+            items => log::warn!("stopped: {items} items were not sent"),
+        }
+    }
+}
+
+/// Opens the admin port unless it is off.
+fn listen(config: &Config, admin: &Rc<Admin>) -> Result<Option<Task<()>>, String> {
+    let Some(address) = config.admin.listen else { return Ok(None) };
+    let listeners = tcp::bind(address).map_err(|error| format!("--admin: {error}"))?;
+    if let Some(bound) = listeners.first() {
+        log::info!("admin: listening on {}", bound.local_addr());
+    }
+    let admin = Rc::clone(admin);
+    let answer = Rc::new(move |head: &_| admin.answer(head));
+    Ok(Some(net::spawn(serve(listeners, answer))))
+}
+
+fn start_exporters(
+    config: &Config,
+    registry: &Rc<Registry>,
+    budget: &Rc<Budget>,
+    resolver: &Rc<Resolver>,
+) -> Result<Vec<(Rc<dyn Exporter>, Task<()>)>, String> {
+    let queues = Queues::new(Rc::clone(budget));
+    let share = config.memory_limit_bytes / config.exporters.len().max(1) as u64;
+    let mut names = Names::default();
+    let mut started: Vec<(Rc<dyn Exporter>, Task<()>)> = Vec::new();
+    for exporter in &config.exporters {
+        match exporter {
+            ExporterFlag::RemoteWrite(config) => {
+                let own_name = config.client.name.clone();
+                let name = names.unique(own_name.unwrap_or_else(|| config.url.authority()));
+                let bytes_max = config.queue.unwrap_or(share);
+                let exporter =
+                    RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
+                let sender = Sender::new(Rc::clone(&exporter), Rc::clone(resolver))
+                    .map_err(|error| format!("--to-remote-write: {error}"))?;
+                started.push((exporter, net::spawn(sender.run())));
+            }
+            ExporterFlag::Stdout(config) => {
+                let name = names.unique("stdout".to_owned());
+                let exporter = Stdout::new(config, &name, registry, &queues, share);
+                started.push((Rc::clone(&exporter) as _, net::spawn(exporter.run())));
+            }
+        }
+    }
+    Ok(started)
+}
+
+/// Names of destinations, kept apart by `#2`, `#3` in flag order.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn unique(&mut self, name: String) -> String {
+        let same = self.0.iter().filter(|taken| **taken == name).count();
+        self.0.push(name.clone());
+        match same {
+            0 => name,
+            others => format!("{name}#{}", others + 1),
+        }
+    }
+}
+
+fn start_targets(
+    config: &Config,
+    pipeline: &Rc<Pipeline>,
+    budget: &Rc<Budget>,
+    resolver: &Rc<Resolver>,
+) -> Result<Vec<(Stop, Task<()>)>, String> {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let start = |receiver: &ReceiverFlag| {
+        let ReceiverFlag::Scrape(config) = receiver;
+        let (pipeline, resolver) = (Rc::clone(pipeline), Rc::clone(resolver));
+        let target = Target::new(config.clone(), &host, pipeline, budget, resolver)
+            .map_err(|error| format!("--from-scrape: {error}"))?;
+        let stop = Stop::default();
+        Ok((stop.clone(), net::spawn(target.run(stop))))
+    };
+    config.receivers.iter().map(start).collect()
+}
+
+/// Gives memory back and writes what the log still holds, now and then.
+async fn keep_house(exporters: Vec<Rc<dyn Exporter>>) {
+    loop {
+        net::sleep(TRIM_INTERVAL).await;
+        for exporter in &exporters {
+            exporter.trim();
+        }
+        sys::malloc_trim();
+        own_log::flush();
+    }
+}
