@@ -1,0 +1,64 @@
+# `make` prints what there is. Every target sets up what it needs by itself.
+
+# Another target needs its Rust std and C compiler: make build TARGET=aarch64-unknown-linux-gnu
+TARGET ?= $(shell uname -m)-unknown-linux-gnu
+FLAGS ?= --from-scrape 'http://localhost:13133/metrics job=otlet interval=5s' --to-stdout
+FUZZ_S ?= 60
+
+# Static by crt-static, which needs nothing but stable Rust and gcc. Not position-independent: a
+# static-pie is 83 KB larger (gzip 22) and relocates itself at start, which makes those pages private
+# memory of each process. What it would buy, a random base address, guards against memory errors, and only
+# net/sys.rs may say unsafe. With --target these flags reach neither build scripts nor macros.
+STATIC = -C target-feature=+crt-static -C relocation-model=static
+# What cargo-fuzz passes for coverage, less the sanitizers, which alone need nightly.
+COVERAGE = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+
+# The cross compiler, unless this machine is of that kind or the caller has chosen one.
+ifneq ($(filter aarch64-%-gnu,$(TARGET)),)
+ifneq ($(shell uname -m),aarch64)
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER ?= aarch64-linux-gnu-gcc
+export CC_aarch64_unknown_linux_gnu ?= aarch64-linux-gnu-gcc
+endif
+endif
+
+.PHONY: help run build test check bench fuzz image size readme
+
+help: ## Print the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+run: build ## Build, then scrape itself every 5 s and print; FLAGS='…' for other flags
+	dist/otlet $(FLAGS)
+
+build: ## Build the static binary dist/otlet for TARGET
+	RUSTFLAGS='$(STATIC)' cargo build --locked --release --target $(TARGET)
+	install -D target/$(TARGET)/release/otlet dist/otlet
+
+test: build ## Set up the real peers, then run all tests
+	tests/setup
+	OTLET_BIN=$(CURDIR)/dist/otlet cargo test --locked
+
+check: ## Formatting, lints and the house rules of tests/tidy.rs
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --test tidy
+
+bench: build ## Measure parsers, encoders and the whole process
+	tests/setup
+	OTLET_BIN=$(CURDIR)/dist/otlet cargo bench --locked
+
+fuzz: ## Fuzz every target for FUZZ_S seconds with libFuzzer, on stable Rust
+	@for target in $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  RUSTFLAGS='$(COVERAGE)' cargo run --release --manifest-path fuzz/Cargo.toml --target $(TARGET) \
+	    --bin $$target -- -max_total_time=$(FUZZ_S) fuzz/corpus/$$target || exit 1; \
+	done
+
+image: build ## Write the scratch image dist/otlet-oci.tar and print its compressed size
+	scratch-image/oci dist/otlet $(TARGET) dist/otlet-oci.tar
+
+size: build ## Binary bytes and, when idle: memory, threads, wake-ups per second
+	tests/size dist/otlet
+
+readme: ## Write the flag table into README.md
+	OTLET_README=write cargo test --locked --test readme
