@@ -1,8 +1,10 @@
 //! otlet: a telemetry collector for Amazon ECS and AWS Fargate in one static binary.
 
+pub mod admin;
 pub mod codec;
 pub mod export;
 pub mod model;
 pub mod net;
 pub mod observe;
+pub mod pipeline;
 pub mod receive;
