@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod codec;
 pub mod export;
+pub mod flags;
 pub mod model;
 pub mod net;
 pub mod observe;
