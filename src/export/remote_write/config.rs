@@ -1,0 +1,30 @@
+//! What one remote-write destination is told to do, checked; the flag table holds the defaults.
+
+use std::time::Duration;
+
+use crate::net::{ClientConfig, Url};
+
+/// Headers that the protocol fixes; `header.NAME` may not name them.
+pub const OWN_HEADERS: [&str; 3] =
+    ["Content-Type", "Content-Encoding", "X-Prometheus-Remote-Write-Version"];
+
+/// One `--to-remote-write`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where requests are posted.
+    pub url: Url,
+    /// How long a batch stays open; never zero.
+    pub batch: Duration,
+    /// A batch with this many samples is closed early; never zero.
+    pub samples_max: usize,
+    /// Type, unit and help of metrics are sent too.
+    pub metadata: bool,
+    /// Added to every sample that lacks them, for this destination alone.
+    pub labels: Vec<(String, String)>,
+    /// Bytes that may wait; none is an equal share of the memory limit.
+    pub queue: Option<u64>,
+    /// Age at which a request that keeps failing is given up; zero sends once.
+    pub retry_for: Duration,
+    /// How to connect.
+    pub client: ClientConfig,
+}
