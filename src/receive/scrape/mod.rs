@@ -1,0 +1,4 @@
+//! Scraping Prometheus endpoints.
+
+pub mod series_labels;
+pub mod series_table;
