@@ -1,1 +1,3 @@
 //! Formats: bytes to values and back, without I/O, clock or environment.
+
+pub mod deflate;

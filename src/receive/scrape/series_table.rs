@@ -1,19 +1,19 @@
 //! Which series a scrape target has: who is new, who came twice, who vanished.
 //!
 //! Follows Prometheus' staleness rules: a series missing from a successful scrape ends with a
-//! marker; after a failed one those end that its body had not mentioned so far. Series with explicit
-//! timestamps never get a marker. The table knows hashes only: what a series is called is in
-//! [`SeriesLog`](super::series_log::SeriesLog).
+//! marker; after a failed one those end that its body had not mentioned so far. Series with
+//! explicit timestamps never get a marker. The table knows hashes only: what a series is called is
+//! in [`SeriesLog`](super::series_log::SeriesLog).
 //!
 //! Open addressing with linear probing over one `u64` per series: 61 bits of hash and three flags.
 //! The slot is the hash scaled to the capacity, so any capacity will do and growing by half keeps
 //! the load between 0.56 and 0.85: at most 16 bytes per series. Two series whose 61 bits agree are
 //! taken for one: for 100,000 series that happens once in 10⁸ tables.
 //!
-//! Cost (release build, 100,000 series): `see` 15 ns; the longest growth step 1.1 ms (a million: 13 ms);
-//! a `commit` with new or vanished series looks at every slot once, 0.3 ms, 1.6 ms where half of
-//! them vanished. A scrape that brings the same series as the last one commits in constant time and
-//! allocates nothing.
+//! Cost (release build, 100,000 series): `see` 15 ns; the longest growth step 1.1 ms (a million:
+//! 13 ms); a `commit` with new or vanished series looks at every slot once, 0.3 ms, 1.6 ms where
+//! half of them vanished. A scrape that brings the same series as the last one commits in constant
+//! time and allocates nothing.
 //!
 //! Invariants: between scrapes every entry carries the table's generation and none is new; an entry
 //! is reached from its slot without crossing an empty one.
@@ -178,9 +178,9 @@ impl SeriesTable {
 
     /// Rebuilds the table in place with the entries `keep` accepts, all met and none new.
     ///
-    /// Starting behind an empty slot, every entry's own slot lies between there and its place: taken
-    /// out and put back in this order it lands at its old place or before it. Only behind a gap that
-    /// this sweep made can it move.
+    /// Starting behind an empty slot, every entry's own slot lies between there and its place:
+    /// taken out and put back in this order it lands at its old place or before it. Only behind a
+    /// gap that this sweep made can it move.
     fn sweep(&mut self, mut keep: impl FnMut(u64) -> bool) {
         let Some(gap) = self.slots.iter().position(|&entry| entry == EMPTY) else { return };
         self.len = 0;
