@@ -1,3 +1,5 @@
 //! Formats: bytes to values and back, without I/O, clock or environment.
 
+pub mod crc32;
 pub mod deflate;
+pub mod gzip;
