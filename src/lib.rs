@@ -5,4 +5,5 @@ pub mod export;
 pub mod model;
 pub mod net;
 pub mod observe;
+pub mod pipeline;
 pub mod receive;
