@@ -90,8 +90,8 @@ impl OwnedLabels {
     }
 
     fn remove(&mut self, at: usize) {
+        self.entries[at..self.len].rotate_left(1);
         self.len -= 1;
-        self.entries.swap(at, self.len);
     }
 
     /// Keeps the labels whose name `keep` accepts.
@@ -106,7 +106,7 @@ impl OwnedLabels {
         }
     }
 
-    /// The labels as borrowed pairs, in no particular order.
+    /// The labels as borrowed pairs, in the order in which they were first set.
     pub fn iter(&self) -> impl Iterator<Item = Label<'_>> {
         self.entries[..self.len].iter().map(|(name, value)| Label::new(name, value))
     }
@@ -151,5 +151,11 @@ mod tests {
         labels.retain(|name| name != "a");
         assert_eq!(labels.iter().collect::<Vec<_>>(), [Label::new("c", "4")]);
         assert!(!labels.is_empty() && labels.len() == 1);
+        for name in ["b", "a", "d"] {
+            labels.set(name, "5");
+        }
+        labels.set("b", "");
+        let names: Vec<_> = labels.iter().map(|label| label.name).collect();
+        assert_eq!(names, ["c", "a", "d"]);
     }
 }

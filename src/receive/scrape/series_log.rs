@@ -1,6 +1,6 @@
 //! What the series of a scrape target are called, kept compressed until one of them vanishes.
 //!
-//! A record is a series' key, as [`series_key`](super::series_table::series_key) makes it, and bytes
+//! A record is a series' key, made by [`series_key`](super::series_table::series_key), and bytes
 //! the log does not look into. Records are appended as series appear, collected to 32 KiB and
 //! deflated; to find some, block after block is restored. A series that came back may be there
 //! twice, and so may one of a scrape that failed: harmless, and compaction drops the second.
