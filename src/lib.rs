@@ -1,5 +1,7 @@
 //! otlet: a telemetry collector for Amazon ECS and AWS Fargate in one static binary.
 
+#![deny(unsafe_code)]
+
 pub mod codec;
 pub mod export;
 pub mod model;
