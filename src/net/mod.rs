@@ -10,20 +10,26 @@ pub mod error;
 pub mod event_loop;
 pub mod http1;
 pub mod notify;
+pub mod signals;
 mod stdio;
 pub mod stream;
+pub mod sys;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 pub mod url;
 
 pub use client_config::ClientConfig;
 pub use connect::Connector;
+pub use dns::Resolver;
 pub use error::{Error, ErrorKind};
 pub use event_loop::{
     either, run, sleep, sleep_until, spawn, timeout, timeout_at, yield_now, Elapsed, Task,
 };
 pub use notify::Notify;
+pub use signals::{Signal, Signals};
 pub use stdio::writable;
 pub use stream::Stream;
 pub use tcp::Listener;
+pub use udp::UdpSocket;
 pub use url::{Scheme, Url};

@@ -6,7 +6,7 @@
 
 mod account;
 mod config;
-mod relabel;
+pub mod relabel;
 mod transaction;
 
 use std::rc::Rc;

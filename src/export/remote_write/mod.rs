@@ -27,7 +27,7 @@ use crate::pipeline::{Exporter, Staging};
 use batch::{Batch, Workshop};
 use metadata::MetadataSent;
 
-pub use config::Config;
+pub use config::{Config, OWN_HEADERS};
 pub use sender::Sender;
 
 /// One destination: what is open, what waits, what is known of it.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::split::halve;
-use super::RemoteWrite;
+use super::{RemoteWrite, OWN_HEADERS};
 use crate::codec::snappy;
 use crate::export::queue::Block;
 use crate::export::retry::{classify, retry_after, Backoff, Verdict};
@@ -87,7 +87,7 @@ impl Sender {
     pub fn new(exporter: Rc<RemoteWrite>, resolver: Rc<Resolver>) -> Result<Sender, String> {
         let config = &exporter.config;
         let client = Client::new(&config.url, &config.client, resolver)?;
-        let headers = format!("{HEADERS}{}", config.client.header_lines()?);
+        let headers = format!("{HEADERS}{}", config.client.render_headers(&OWN_HEADERS)?);
         let target = config.url.target.clone();
         Ok(Sender { exporter, client, headers, target, backoff: Backoff::default(), failing: false })
     }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::config::OWN_HEADERS;
 use super::page::PageError;
 use crate::codec::gzip::{GzipError, Inflater};
 use crate::codec::prometheus::Format;
@@ -77,7 +78,7 @@ impl Source {
         resolver: Rc<Resolver>,
     ) -> Result<Source, String> {
         let headers = headers(url, timeout_s);
-        let own_headers = format!("{headers}{}", config.header_lines()?);
+        let own_headers = format!("{headers}{}", config.render_headers(&OWN_HEADERS)?);
         let client = Client::new(url, config, Rc::clone(&resolver))?;
         let (url, config) = (url.clone(), config.clone());
         Ok(Source { url, client, headers, own_headers, config, resolver })

@@ -20,5 +20,5 @@ mod series_log;
 mod series_table;
 mod target;
 
-pub use config::Config;
+pub use config::{Config, OWN_HEADERS};
 pub use target::{Stop, Target};
