@@ -11,6 +11,7 @@ use std::time::Instant;
 use otlet::codec::prometheus::Format;
 use otlet::export::queue::Queues;
 use otlet::export::remote_write::{self, RemoteWrite};
+use otlet::net::Url;
 use otlet::observe::{Budget, Registry};
 use otlet::pipeline::{self, Pipeline, ReceiverAccount};
 use otlet::receive::scrape::page::{Into, Page, Rules};
@@ -62,7 +63,8 @@ impl Path {
         let registry = Registry::new();
         let budget = Budget::new(32 << 20);
         let queues = Queues::new(Rc::clone(&budget));
-        let config = remote_write::Config::default();
+        let url = Url::parse("http://localhost/").expect("a good address");
+        let config = remote_write::Config::for_url(url);
         let exporter = RemoteWrite::new(config, "bench", &registry, &queues, 32 << 20);
         let ways_out: Vec<Rc<dyn pipeline::Exporter>> = vec![Rc::clone(&exporter) as _];
         let pipeline = Pipeline::new(&pipeline::Config::default(), ways_out, registry)

@@ -2,6 +2,7 @@
 //!
 //! 0 after an orderly stop, 1 could not run, 2 wrong flags.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use otlet::flags::{self, Command};
@@ -10,6 +11,7 @@ use otlet::{admin, observe, run};
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
+    let program = program.to_string_lossy();
     let cgroup_limit_bytes = observe::process::cgroup_limit_bytes();
     let env = |name: &str| std::env::var(name).ok();
     let command = match flags::parse(&program, args, &env, cgroup_limit_bytes) {
@@ -20,13 +22,10 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Help(topic) => {
-            print!("{}", flags::help(topic));
-            Ok(())
-        }
+        Command::Help(topic) => say(&flags::help(topic)),
         Command::Version => {
-            println!("{}", flags::version());
-            Ok(())
+            let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("OTLET_COMMIT"));
+            say(&format!("otlet {version} ({commit}, {})\n", env!("OTLET_TARGET")))
         }
         Command::Healthcheck { address } => admin::is_healthy(address),
         Command::Check(config) => run::check(config),
@@ -41,5 +40,13 @@ fn main() -> ExitCode {
             eprintln!("otlet: {error}");
             ExitCode::from(1)
         }
+    }
+}
+
+/// Writes to stdout; whoever closed it early has read enough.
+fn say(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
     }
 }

@@ -13,9 +13,9 @@ use crate::export::remote_write::{RemoteWrite, Sender};
 use crate::export::stdout::Stdout;
 use crate::flags::{Config, Exporter as ExporterFlag, Receiver as ReceiverFlag};
 use crate::net::dns::Resolver;
-use crate::net::http1::serve;
+use crate::net::http1::{serve, Incoming};
 use crate::net::signals::Signals;
-use crate::net::{self, sys, tcp, Task};
+use crate::net::{self, sys, Listener, Task};
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
 use crate::receive::scrape::{Stop, Target};
@@ -78,7 +78,9 @@ struct Collector {
 
 impl Collector {
     fn start(config: Config) -> Result<Collector, String> {
-        sys::disable_core_dumps();
+        if let Err(error) = sys::disable_core_dumps() {
+            log::warn!("core dumps stay possible: {error}");
+        }
         let registry = Registry::new();
         let budget = Budget::new(config.memory_limit_bytes);
         let resolver = Rc::new(Resolver::default());
@@ -142,13 +144,12 @@ impl Collector {
 /// Opens the admin port unless it is off.
 fn listen(config: &Config, admin: &Rc<Admin>) -> Result<Option<Task<()>>, String> {
     let Some(address) = config.admin.listen else { return Ok(None) };
-    let listeners = tcp::bind(address).map_err(|error| format!("--admin: {error}"))?;
-    if let Some(bound) = listeners.first() {
-        log::info!("admin: listening on {}", bound.local_addr());
-    }
+    let listener =
+        Listener::bind_loopback_pair(address).map_err(|error| format!("--admin: {error}"))?;
+    log::info!("admin: listening on {}", listener.local_addr());
     let admin = Rc::clone(admin);
-    let answer = Rc::new(move |head: &_| admin.answer(head));
-    Ok(Some(net::spawn(serve(listeners, answer))))
+    let answer = async move |incoming: &mut Incoming<'_>| admin.answer(incoming.head());
+    Ok(Some(net::spawn(serve(listener, answer))))
 }
 
 fn start_exporters(

@@ -121,7 +121,8 @@ fn sends_binary() {
 
 #[test]
 fn sends_a_line_without_end() {
-    let steps = vec![send(OK), send("\r\nleak 1\nleak{a=\""), Step::Flood(vec![b'x'; 65_536], 1 << 26)];
+    let steps =
+        vec![send(OK), send("\r\nleak 1\nleak{a=\""), Step::Flood(vec![b'x'; 65_536], 1 << 26)];
     let otlet = suffers_alone(&script(steps), "", &expect("parse", "line 2"));
     assert!(otlet.status("VmHWM") < 12 * 1024);
 }
@@ -145,7 +146,8 @@ fn sends_a_gzip_bomb() {
     let bomb = encoder.finish().unwrap();
     let head = format!("{OK}Content-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bomb.len());
     let steps = vec![send(&head), Step::Send(bomb)];
-    let otlet = suffers_alone(&script(steps), "body_limit=8MiB", &expect("body_limit", "body_limit"));
+    let otlet =
+        suffers_alone(&script(steps), "body_limit=8MiB", &expect("body_limit", "body_limit"));
     assert!(otlet.status("VmHWM") < 20 * 1024);
 }
 

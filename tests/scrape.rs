@@ -49,8 +49,7 @@ fn a_page_arrives_with_its_labels_exemplars_and_metadata() {
     let text = text.replace("HELP a_total", "HELP a").replace("TYPE a_total", "TYPE a");
     let response = Message::response(200, text);
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let target =
-        HttpServer::start(Answer::Response(response.with("content-type", content_type)));
+    let target = HttpServer::start(Answer::Response(response.with("content-type", content_type)));
     let (receiver, to) = destination();
     let _otlet = Otlet::start(&[&scrape(&target, ""), &to, "--label=region=eu"]);
     let wanted = series("a_total", &[("b", "x \"y\" \\ \n"), ("region", "eu")]);
@@ -76,7 +75,10 @@ fn a_page_arrives_with_its_labels_exemplars_and_metadata() {
     }
     let asked = &target.requests()[0];
     assert_eq!(asked.header("accept-encoding"), Some("identity"));
-    assert!(asked.header("accept").unwrap().starts_with("application/openmetrics-text;version=1.0.0"));
+    assert!(asked
+        .header("accept")
+        .unwrap()
+        .starts_with("application/openmetrics-text;version=1.0.0"));
     assert_eq!(asked.header("x-prometheus-scrape-timeout-seconds"), Some("0.2"));
     assert!(asked.header("user-agent").unwrap().starts_with("otlet/"));
 }
@@ -161,9 +163,11 @@ fn filters_limits_and_relabelling() {
     assert_eq!(values(&receiver, &post)[0], 1.0);
     let metrics = otlet.metrics();
     assert!(metrics.sum("otlet_receiver_refused_items_total", &[("reason", "filtered")]) >= 2.0);
-    for (limit, reason) in
-        [("sample_limit=2", "sample_limit"), ("label_limit=3", "label_limit"), ("body_limit=20", "body_limit")]
-    {
+    for (limit, reason) in [
+        ("sample_limit=2", "sample_limit"),
+        ("label_limit=3", "label_limit"),
+        ("body_limit=20", "body_limit"),
+    ] {
         let (receiver, to) = destination();
         let otlet = Otlet::start(&[&scrape(&target, limit), &to]);
         let up = series("up", &[]);

@@ -15,8 +15,14 @@ const BOUNDS: [&str; 20] = [
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 const STATUSES: [&str; 5] = ["200", "204", "400", "404", "503"];
 const PATHS: [&str; 8] = [
-    "/api/v1/orders", "/api/v1/orders/{id}", "/api/v1/customers", "/api/v1/customers/{id}",
-    "/api/v1/inventory/items", "/healthz", "/api/v2/checkout", "/static/app.js",
+    "/api/v1/orders",
+    "/api/v1/orders/{id}",
+    "/api/v1/customers",
+    "/api/v1/customers/{id}",
+    "/api/v1/inventory/items",
+    "/healthz",
+    "/api/v2/checkout",
+    "/static/app.js",
 ];
 
 /// Series of one thousand-series group.
@@ -29,7 +35,12 @@ const GAUGES: usize = GROUP - HISTOGRAMS * (BOUNDS.len() + 2) - COUNTERS;
 pub fn page(series: usize, tick: u64) -> String {
     let groups = series / GROUP;
     let mut out = String::with_capacity(series * 110);
-    family(&mut out, "http_request_duration_seconds", "histogram", "Time until the answer is sent.");
+    family(
+        &mut out,
+        "http_request_duration_seconds",
+        "histogram",
+        "Time until the answer is sent.",
+    );
     (0..groups).for_each(|group| histograms(&mut out, group, tick));
     family(&mut out, "http_requests_total", "counter", "Requests answered, by route and status.");
     (0..groups).for_each(|group| counters(&mut out, group, tick));

@@ -59,8 +59,8 @@ impl Admin {
     pub fn answer(&self, head: &RequestHead) -> Answer {
         match head.path() {
             "/" => self.health(),
-            "/metrics" => Answer::new(200, TEXT_PAGE, self.metrics().into_bytes()),
-            _ => Answer::new(404, "text/plain", b"try / or /metrics\n".to_vec()),
+            "/metrics" => answer(200, TEXT_PAGE, self.metrics().into_bytes()),
+            _ => answer(404, "text/plain", b"try / or /metrics\n".to_vec()),
         }
     }
 
@@ -73,7 +73,7 @@ impl Admin {
         let since = Utc(self.started_ms);
         let body =
             format!("{{\"status\":\"{text}\",\"upSince\":\"{since}\",\"uptime\":\"{uptime:?}\"}}");
-        Answer::new(status, "application/json", body.into_bytes())
+        answer(status, "application/json", body.into_bytes())
     }
 
     /// The page of own metrics; gauges are read at this moment.
@@ -95,4 +95,8 @@ impl Admin {
         self.registry.render(&mut page);
         page
     }
+}
+
+fn answer(status: u16, content_type: &'static str, body: Vec<u8>) -> Answer {
+    Answer { status, content_type, body, ..Answer::default() }
 }

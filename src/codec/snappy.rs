@@ -12,10 +12,15 @@ pub const PIECE_BYTES_MAX: usize = 64 * 1024;
 pub const PREFIX_BYTES_MAX: usize = 5;
 
 /// Compresses pieces, keeping its table and scratch space between them (about 110 KiB).
-#[derive(Default)]
 pub struct Compressor {
     encoder: snap::raw::Encoder,
     scratch: Vec<u8>,
+}
+
+impl Default for Compressor {
+    fn default() -> Compressor {
+        Compressor { encoder: snap::raw::Encoder::new(), scratch: Vec::new() }
+    }
 }
 
 impl Compressor {

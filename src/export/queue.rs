@@ -63,7 +63,8 @@ impl Queues {
     fn relieve(&self) {
         while self.budget.is_exceeded() {
             let queues = self.queues.borrow();
-            let fullest = queues.iter().filter_map(Weak::upgrade).max_by_key(|queue| queue.waiting_bytes());
+            let fullest =
+                queues.iter().filter_map(Weak::upgrade).max_by_key(|queue| queue.waiting_bytes());
             match fullest {
                 Some(queue) if queue.drop_oldest() => {}
                 _ => break,

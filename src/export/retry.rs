@@ -80,7 +80,8 @@ pub fn http_date_s(text: &str) -> Option<i64> {
     let year: i64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
     let mut time = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let in_range = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..61).contains(&second);
+    let in_range =
+        (0..24).contains(&hour) && (0..60).contains(&minute) && (0..61).contains(&second);
     // Days since 1970-01-01, counted in years that begin in March.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;

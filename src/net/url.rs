@@ -92,6 +92,12 @@ impl Url {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
+    /// True for this host by its address or as `localhost`; other names are not looked up.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        address.map_or(self.host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
+    }
+
     /// Same scheme, host and port: one connection serves both.
     pub fn origin_eq(&self, other: &Url) -> bool {
         self.scheme == other.scheme

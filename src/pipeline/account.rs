@@ -75,8 +75,7 @@ impl ReceiverAccount {
         reason: &'static str,
     ) -> Counter {
         let make = || {
-            let labels =
-                [("receiver", self.receiver), ("signal", self.signal), ("reason", reason)];
+            let labels = [("receiver", self.receiver), ("signal", self.signal), ("reason", reason)];
             self.registry.counter(metric, &labels)
         };
         counters.borrow_mut().entry(reason).or_insert_with(make).clone()

@@ -23,7 +23,8 @@ pub struct Transaction {
 
 impl Transaction {
     pub(super) fn new(pipeline: Rc<Pipeline>, account: Rc<ReceiverAccount>) -> Transaction {
-        let staged = pipeline.exporters.iter().map(|exporter| Rc::clone(exporter).begin()).collect();
+        let staged =
+            pipeline.exporters.iter().map(|exporter| Rc::clone(exporter).begin()).collect();
         Transaction {
             pipeline,
             account,
@@ -194,11 +195,15 @@ mod tests {
         let all = ["__name__=up,b=x 1", "__name__=up,b=y 2", "end up"];
         let (published, page) = through(Config::default(), true);
         assert_eq!(published, [all, all].concat());
-        assert!(page.contains("otlet_receiver_accepted_items_total{receiver=\"scrape\",signal=\"metrics\"} 2"));
+        assert!(page.contains(
+            "otlet_receiver_accepted_items_total{receiver=\"scrape\",signal=\"metrics\"} 2"
+        ));
         let (published, page) = through(Config::default(), false);
         assert!(published.is_empty());
         assert!(page.contains("signal=\"metrics\",reason=\"parse\"} 2"), "{page}");
-        assert!(page.contains("otlet_receiver_items_total{receiver=\"scrape\",signal=\"metrics\"} 2"));
+        assert!(
+            page.contains("otlet_receiver_items_total{receiver=\"scrape\",signal=\"metrics\"} 2")
+        );
     }
 
     #[test]
@@ -206,10 +211,8 @@ mod tests {
         let labels = vec![("b".to_owned(), "no".to_owned()), ("a".to_owned(), "1".to_owned())];
         let (published, _) = through(Config { labels: labels.clone(), relabel: vec![] }, true);
         assert_eq!(published[0], "__name__=up,a=1,b=x 1");
-        let rules = vec![
-            relabel(Action::Drop, "b", "y", ""),
-            relabel(Action::Replace, "a", "(.*)", "c"),
-        ];
+        let rules =
+            vec![relabel(Action::Drop, "b", "y", ""), relabel(Action::Replace, "a", "(.*)", "c")];
         let (published, page) = through(Config { labels, relabel: rules }, true);
         assert_eq!(published[..2], ["__name__=up,a=1,b=x,c=1 1", "end up"]);
         assert!(page.contains(

@@ -59,10 +59,6 @@ impl Batch {
         (self.elements.capacity() + self.plain.capacity()) as u64
     }
 
-    pub fn raw_bytes(&self) -> u64 {
-        self.elements_raw_bytes + self.plain.len() as u64
-    }
-
     /// Appends what `encode` writes.
     pub fn push(&mut self, workshop: &mut Workshop, items: u64, encode: impl FnOnce(&mut Vec<u8>)) {
         if self.plain.capacity() == 0 {
@@ -146,7 +142,6 @@ mod tests {
             first.append(&mut workshop, second);
             assert!(first.plain.len() < PIECE_BYTES_MAX);
             let total = sizes[0] + sizes[1];
-            assert_eq!(first.raw_bytes(), total as u64);
             let block = first.seal(&mut workshop, Instant::now());
             assert!(first.is_empty() && block.items == total as u64);
             let expected: Vec<u8> = (0..total).map(|at| at as u8).collect();

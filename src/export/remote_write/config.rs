@@ -28,3 +28,19 @@ pub struct Config {
     /// How to connect.
     pub client: ClientConfig,
 }
+
+impl Config {
+    /// What the flag table's defaults come to, for tests and benchmarks; a test holds them together.
+    pub fn for_url(url: Url) -> Config {
+        Config {
+            url,
+            batch: Duration::from_secs(5),
+            samples_max: 2000,
+            metadata: true,
+            labels: Vec::new(),
+            queue: None,
+            retry_for: Duration::from_secs(3600),
+            client: ClientConfig::default(),
+        }
+    }
+}

@@ -28,7 +28,8 @@ const TEXT_5: u8 = 5 << 3 | 2;
 pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
     let sample_bytes = 9 + varint_field_bytes(sample.timestamp_ms);
     let exemplar = sample.exemplar.as_ref();
-    let exemplar_bytes = exemplar.map_or(0, |exemplar| exemplar_bytes(exemplar, sample.timestamp_ms));
+    let exemplar_bytes =
+        exemplar.map_or(0, |exemplar| exemplar_bytes(exemplar, sample.timestamp_ms));
     let mut bytes = 2 + sample_bytes;
     if exemplar_bytes > 0 {
         bytes += 1 + varint_bytes(exemplar_bytes as u64) + exemplar_bytes;
@@ -90,7 +91,9 @@ fn merged<'a>(
 }
 
 fn exemplar_bytes(exemplar: &Exemplar<'_>, sample_ms: i64) -> usize {
-    labels_bytes(exemplar.labels) + 9 + varint_field_bytes(exemplar.timestamp_ms.unwrap_or(sample_ms))
+    labels_bytes(exemplar.labels)
+        + 9
+        + varint_field_bytes(exemplar.timestamp_ms.unwrap_or(sample_ms))
 }
 
 fn labels_bytes(labels: &[Label<'_>]) -> usize {
@@ -202,7 +205,11 @@ mod tests {
         let labels = [Label::new("__name__", "up"), Label::new("b", "sample")];
         let own = [("a", "1"), ("b", "2"), ("c", "3")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let mut merged_out = Vec::new();
-        push_series(&mut merged_out, &sample(&family, &labels, f64::from_bits(STALE_NAN_BITS)), &own);
+        push_series(
+            &mut merged_out,
+            &sample(&family, &labels, f64::from_bits(STALE_NAN_BITS)),
+            &own,
+        );
         let all = ["a=1", "b=sample", "c=3"].map(|pair| pair.split_once('=').unwrap());
         let mut labels = vec![labels[0]];
         labels.extend(all.map(|(name, value)| Label::new(name, value)));

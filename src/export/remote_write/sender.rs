@@ -89,7 +89,14 @@ impl Sender {
         let client = Client::new(&config.url, &config.client, resolver)?;
         let headers = format!("{HEADERS}{}", config.client.render_headers(&OWN_HEADERS)?);
         let target = config.url.target.clone();
-        Ok(Sender { exporter, client, headers, target, backoff: Backoff::default(), failing: false })
+        Ok(Sender {
+            exporter,
+            client,
+            headers,
+            target,
+            backoff: Backoff::default(),
+            failing: false,
+        })
     }
 
     /// Sends until the exporter is stopped and nothing is left.
@@ -163,7 +170,9 @@ impl Sender {
                 Verdict::Sent => return self.settle_sent(&parcel),
                 Verdict::Retry => self.wait_to_retry(&parcel, &outcome).await,
                 Verdict::TooLarge => return self.deliver_halves(parcel, &outcome).await,
-                Verdict::Unauthorized => return self.settle_dropped(&parcel, "unauthorized", &outcome),
+                Verdict::Unauthorized => {
+                    return self.settle_dropped(&parcel, "unauthorized", &outcome)
+                }
                 Verdict::Refused => return self.settle_dropped(&parcel, "refused", &outcome),
             }
         }
@@ -232,7 +241,9 @@ impl Sender {
                 .any(|block| block.born.elapsed() > self.exporter.config.retry_for);
             match outcome.verdict {
                 Verdict::Sent => return self.settle_sent(parcel),
-                Verdict::Retry if too_old => return self.settle_dropped(parcel, "expired", &outcome),
+                Verdict::Retry if too_old => {
+                    return self.settle_dropped(parcel, "expired", &outcome)
+                }
                 Verdict::Retry => self.wait_to_retry(parcel, &outcome).await,
                 Verdict::TooLarge => return self.settle_dropped(parcel, "too_large", &outcome),
                 Verdict::Unauthorized => {
@@ -296,9 +307,8 @@ async fn exchange(
     let request = Request { method: "POST", target, headers, body: Some(body) };
     let mut response = client.send(&request).await.map_err(|error| error.to_string())?;
     let status = response.status();
-    let wait = response
-        .header("retry-after")
-        .and_then(|text| retry_after(text, clock::unix_ms() / 1000));
+    let wait =
+        response.header("retry-after").and_then(|text| retry_after(text, clock::unix_ms() / 1000));
     if classify(status) == Verdict::Sent {
         response.finish().await;
         return Ok((status, wait, status.to_string()));

@@ -69,7 +69,12 @@ mod tests {
 
     #[test]
     fn one_message_or_nonsense_cannot_be_halved() {
-        for raw in [b"\x0a\x01x".as_slice(), b"", b"\x0a\x7f", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        for raw in [
+            b"\x0a\x01x".as_slice(),
+            b"",
+            b"\x0a\x7f",
+            b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
             assert!(halve(&block(raw, 1), &mut Compressor::new()).is_none(), "{raw:?}");
         }
     }

@@ -18,7 +18,8 @@ fn bench(samples_max: usize, queue_bytes_max: u64, metadata: bool) -> Bench {
     let registry = Registry::new();
     let budget = Budget::new(1 << 20);
     let queues = Queues::new(Rc::clone(&budget));
-    let config = Config { samples_max, metadata, ..Config::default() };
+    let url = crate::net::Url::parse("http://a:1/write").unwrap();
+    let config = Config { samples_max, metadata, ..Config::for_url(url) };
     let exporter = RemoteWrite::new(config, "a:1", &registry, &queues, queue_bytes_max);
     Bench { exporter, budget, registry }
 }

@@ -106,8 +106,14 @@ mod tests {
         let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(name, value)).collect();
         let timestamp_ms = 1_700_000_000_123;
         let mut out = String::from("before\n");
-        let sample =
-            Sample { family: &family, part: Part::Value, labels: &labels, value, timestamp_ms, exemplar: None };
+        let sample = Sample {
+            family: &family,
+            part: Part::Value,
+            labels: &labels,
+            value,
+            timestamp_ms,
+            exemplar: None,
+        };
         push(&mut out, &sample, format);
         out.split_off(7)
     }

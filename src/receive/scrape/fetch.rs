@@ -198,10 +198,8 @@ impl Body<'_, '_> {
                 gzip.ended = gzip.end == 0;
             }
             let waiting = &gzip.input[gzip.start..gzip.end];
-            let progress = gzip
-                .inflater
-                .inflate(waiting, out)
-                .map_err(|error| gzip_error(&error))?;
+            let progress =
+                gzip.inflater.inflate(waiting, out).map_err(|error| gzip_error(&error))?;
             gzip.start += progress.consumed;
             if progress.produced > 0 {
                 return Ok(progress.produced);

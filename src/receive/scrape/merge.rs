@@ -92,11 +92,7 @@ mod tests {
             ("job=x", "job=a", "exported_job=x job=a"),
             ("job=", "job=a", "job=a"),
             ("foo=1", "exported_foo=3 foo=2", "exported_exported_foo=1 exported_foo=3 foo=2"),
-            (
-                "foo=1 exported_foo=0",
-                "foo=2",
-                "exported_exported_foo=1 exported_foo=0 foo=2",
-            ),
+            ("foo=1 exported_foo=0", "foo=2", "exported_exported_foo=1 exported_foo=0 foo=2"),
             (
                 "exported_foo=1 foo=2",
                 "exported_foo=3 foo=4",

@@ -54,8 +54,7 @@ fn push_one(
     name: &str,
     value: f64,
 ) {
-    let mut labels: Vec<_> =
-        target.iter().map(|(name, value)| Label::new(name, value)).collect();
+    let mut labels: Vec<_> = target.iter().map(|(name, value)| Label::new(name, value)).collect();
     labels.push(Label::new(NAME_LABEL, name));
     sort_labels(&mut labels);
     let family = Family { name, metric_type: MetricType::Gauge, ..Family::default() };

@@ -46,13 +46,13 @@ impl Series {
     /// Meets a series in the scrape under way. `timed` series (explicit timestamps) may repeat and
     /// never get markers.
     pub fn see(&mut self, labels: &[Label<'_>], timed: bool) -> Seen {
-        let hash = hash_labels(HASH_SEED, labels);
-        let seen = self.table.see(hash, timed);
+        let key = hash_labels(HASH_SEED, labels);
+        let seen = self.table.see(key, timed);
         if seen == Seen::New && !timed {
             self.record.clear();
             encode_labels(labels, &mut self.record);
             let scratch = self.scratch.get_or_insert_default();
-            self.log.append(super::series_table::series_key(hash), &self.record, scratch);
+            self.log.append(key, &self.record, scratch);
         }
         seen
     }

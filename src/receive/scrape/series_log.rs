@@ -46,17 +46,6 @@ pub struct Scratch {
     deflated: Vec<u8>,
 }
 
-impl Scratch {
-    pub fn new() -> Scratch {
-        Scratch::default()
-    }
-
-    /// Gives the memory back (400 KB), for the time until the next scrape.
-    pub fn release(&mut self) {
-        *self = Scratch::new();
-    }
-}
-
 struct Block {
     deflated: Box<[u8]>,
     raw_bytes: u32,

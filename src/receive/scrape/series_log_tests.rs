@@ -50,7 +50,7 @@ fn compact(log: &mut SeriesLog, scratch: &mut Scratch, keep: impl Fn(u64) -> boo
 
 #[test]
 fn records_are_found_in_blocks_and_tail() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let log = filled(0..2_000, &mut scratch);
     assert!(log.blocks.len() > 3 && !log.tail.is_empty());
     let found = find(&log, &keys([0, 1, 999, 1_999, 2_000]), &mut scratch);
@@ -62,14 +62,14 @@ fn records_are_found_in_blocks_and_tail() {
 
 #[test]
 fn a_series_that_is_there_twice_is_reported_once() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let log = filled((0..1_000).chain(0..1_000).chain([5, 5]), &mut scratch);
     assert_eq!(find(&log, &keys([4, 5, 6]), &mut scratch).len(), 3);
 }
 
 #[test]
 fn records_of_any_length_up_to_the_limit() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let mut log = SeriesLog::new();
     let lengths = [0, 1, 127, 128, 32_756, 32_757, 32_758, 40_000, RECORD_BYTES_MAX];
     for (key, len) in lengths.into_iter().enumerate() {
@@ -87,7 +87,7 @@ fn records_of_any_length_up_to_the_limit() {
 
 #[test]
 fn between_scrapes_a_series_costs_few_bytes() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let mut log = filled(0..20_000, &mut scratch);
     log.seal(&mut scratch);
     // Real keys are noise: 8 bytes each that do not deflate.
@@ -104,7 +104,7 @@ fn between_scrapes_a_series_costs_few_bytes() {
 
 #[test]
 fn compaction_keeps_one_record_of_each_live_series() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     const LATE: u64 = 9_001 << 3;
     let mut log = filled((0..3_000).chain(2_000..3_000), &mut scratch);
     assert!(!log.needs_compaction(1_500) && log.needs_compaction(1_499));
@@ -130,7 +130,7 @@ fn compaction_keeps_one_record_of_each_live_series() {
 /// Series come and go for a long time; the log stays in proportion to those that live.
 #[test]
 fn churn_does_not_make_it_grow() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let mut log = SeriesLog::new();
     let mut bytes_max = 0;
     for round in 0..300 {
@@ -151,7 +151,7 @@ fn churn_does_not_make_it_grow() {
 #[test]
 #[ignore = "a measurement: cargo test --release -- --ignored --nocapture"]
 fn speed() {
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::default();
     let start = std::time::Instant::now();
     let mut log = SeriesLog::new();
     // Multiplied, the keys look like hashes.

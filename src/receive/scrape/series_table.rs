@@ -79,10 +79,6 @@ impl SeriesTable {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     pub fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<u64>()
     }

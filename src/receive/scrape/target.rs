@@ -150,8 +150,7 @@ impl Target {
         timestamp_ms: i64,
     ) -> Result<(), ScrapeError> {
         self.page.begin(Format::Text);
-        let into =
-            Into { rules: &self.rules, series: &mut self.series, transaction, timestamp_ms };
+        let into = Into { rules: &self.rules, series: &mut self.series, transaction, timestamp_ms };
         let body_limit = self.config.body_limit;
         self.source.fetch(&mut Reading { page: &mut self.page, into, body_limit }).await
     }
