@@ -5,3 +5,4 @@ pub mod deflate;
 pub mod gzip;
 pub mod prometheus;
 pub mod snappy;
+pub mod statsd;
