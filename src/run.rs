@@ -19,6 +19,7 @@ use crate::net::{self, sys, Listener, Task};
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
 use crate::receive::scrape::{Stop, Target};
+use crate::receive::statsd::Statsd;
 
 /// How often memory that is only kept for speed goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
@@ -71,7 +72,7 @@ struct Collector {
     admin: Rc<Admin>,
     admin_task: Option<Task<()>>,
     exporters: Vec<(Rc<dyn Exporter>, Task<()>)>,
-    targets: Vec<(Stop, Task<()>)>,
+    receivers: Vec<(Stop, Task<()>)>,
     linger: Duration,
     stop_timeout: Duration,
 }
@@ -88,14 +89,14 @@ impl Collector {
         let admin_task = listen(&config, &admin)?;
         let exporters = start_exporters(&config, &registry, &budget, &resolver)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
-        let pipeline = Pipeline::new(&config.pipeline, ways_out, registry)?;
-        let targets = start_targets(&config, &pipeline, &budget, &resolver)?;
+        let pipeline = Pipeline::new(&config.pipeline, ways_out, Rc::clone(&registry))?;
+        let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         net::spawn(keep_house(ways_out)).detach();
         admin.set_state(State::Ready);
-        log::info!("ready: {} targets, {} destinations", targets.len(), exporters.len());
+        log::info!("ready: {} receivers, {} destinations", receivers.len(), exporters.len());
         let (linger, stop_timeout) = (config.linger, config.stop_timeout);
-        Ok(Collector { admin, admin_task, exporters, targets, linger, stop_timeout })
+        Ok(Collector { admin, admin_task, exporters, receivers, linger, stop_timeout })
     }
 
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
@@ -119,10 +120,10 @@ impl Collector {
 
     async fn stop(self, deadline: Instant) {
         net::timeout_at(deadline, net::sleep(self.linger)).await.ok();
-        for (stop, _) in &self.targets {
+        for (stop, _) in &self.receivers {
             stop.notify();
         }
-        for (_, task) in self.targets {
+        for (_, task) in self.receivers {
             net::timeout_at(deadline, task).await.ok();
         }
         for (exporter, _) in &self.exporters {
@@ -199,20 +200,30 @@ impl Names {
     }
 }
 
-fn start_targets(
+fn start_receivers(
     config: &Config,
     pipeline: &Rc<Pipeline>,
+    registry: &Rc<Registry>,
     budget: &Rc<Budget>,
     resolver: &Rc<Resolver>,
 ) -> Result<Vec<(Stop, Task<()>)>, String> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let start = |receiver: &ReceiverFlag| {
-        let ReceiverFlag::Scrape(config) = receiver;
-        let (pipeline, resolver) = (Rc::clone(pipeline), Rc::clone(resolver));
-        let target = Target::new(config.clone(), &host, pipeline, budget, resolver)
-            .map_err(|error| format!("--from-scrape: {error}"))?;
         let stop = Stop::default();
-        Ok((stop.clone(), net::spawn(target.run(stop))))
+        let task = match receiver {
+            ReceiverFlag::Scrape(config) => {
+                let (pipeline, resolver) = (Rc::clone(pipeline), Rc::clone(resolver));
+                let target = Target::new(config.clone(), &host, pipeline, budget, resolver)
+                    .map_err(|error| format!("--from-scrape: {error}"))?;
+                net::spawn(target.run(stop.clone()))
+            }
+            ReceiverFlag::Statsd(config) => {
+                let statsd = Statsd::open(config, pipeline, registry, budget)
+                    .map_err(|error| format!("--from-statsd: {error}"))?;
+                net::spawn(statsd.run(stop.clone()))
+            }
+        };
+        Ok((stop, task))
     };
     config.receivers.iter().map(start).collect()
 }

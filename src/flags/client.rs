@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(all.proxy.map(|proxy| proxy.host_port()), text("p:1"));
         assert_eq!(client("bearer=${SECRET}").bearer, text("s3 \"cret"));
         let scrape = config(&["--from-scrape=http://h name=app bearer=x"]).receivers.remove(0);
-        let Receiver::Scrape(scrape) = scrape;
+        let Receiver::Scrape(scrape) = scrape else { panic!("{scrape:?}") };
         assert_eq!((scrape.client.name, scrape.client.bearer), (text("app"), text("x")));
     }
 

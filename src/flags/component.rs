@@ -136,6 +136,14 @@ impl Component {
         }
     }
 
+    /// All addresses, or the flag's default.
+    pub fn addresses<T>(&self, parse: impl Fn(&str) -> Parsed<T>) -> Result<Vec<T>, FlagError> {
+        if self.addresses.is_empty() {
+            return Ok(vec![self.address(parse)?]);
+        }
+        self.addresses.iter().map(|given| self.typed(given, &parse)).collect()
+    }
+
     /// The setting `key`, or its default in the table.
     pub fn get<T>(&self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Result<T, FlagError> {
         if let Some(given) = self.given(key) {

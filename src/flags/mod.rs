@@ -19,6 +19,7 @@ mod pipeline;
 mod process;
 mod remote_write;
 mod scrape;
+mod statsd;
 mod stdout;
 pub mod table;
 mod value;
@@ -34,6 +35,9 @@ use component::{Component, Env};
 use table::{Flag, Role, FLAGS};
 
 pub use help::{readme_table, render as help};
+
+/// What is opened where no `--from-…` is given, each on its default.
+const DEFAULT_RECEIVERS: &[&str] = &["from-statsd"];
 
 /// What the program is asked to do.
 #[derive(Debug)]
@@ -60,8 +64,11 @@ pub enum Topic {
 
 /// One way in, as its room wants it.
 #[derive(Clone, Debug)]
+// A handful exist, made once at the start: the size of the largest does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum Receiver {
     Scrape(receive::scrape::Config),
+    Statsd(receive::statsd::Config),
 }
 
 /// One way out, as its room wants it.
@@ -162,7 +169,9 @@ fn configure(
         config.exporters.push(Exporter::Stdout(export::stdout::Config::default()));
     }
     if config.receivers.is_empty() {
-        return Err(FlagError::new("no receiver: give --from-scrape URL".to_owned()));
+        for flag in FLAGS.iter().filter(|flag| DEFAULT_RECEIVERS.contains(&flag.name)) {
+            fill(flag, "", env, &mut config)?;
+        }
     }
     config.linger = config.linger.min(config.stop_timeout);
     Ok(config)

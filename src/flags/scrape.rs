@@ -34,8 +34,10 @@ mod tests {
     use std::time::Duration;
 
     fn target(value: &str) -> scrape::Config {
-        let Receiver::Scrape(target) = config(&["--from-scrape", value]).receivers.remove(0);
-        target
+        match config(&["--from-scrape", value]).receivers.remove(0) {
+            Receiver::Scrape(target) => target,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn bad_target(value: &str, message: &str) {

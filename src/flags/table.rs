@@ -5,7 +5,7 @@
 
 use super::component::Component;
 use super::value::SWITCH;
-use super::{command, pipeline, process, remote_write, scrape, stdout, Config, FlagError};
+use super::{command, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError};
 
 /// Headings of `--help`, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,18 @@ pub const FLAGS: &[Flag] = &[
         client: true,
         help: "fetch Prometheus text or OpenMetrics from this address at every interval",
         fill: scrape::fill,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "from-statsd",
+        role: Role::Receivers,
+        takes: Takes::Optional,
+        address: "IP:PORT|tcp://IP:PORT|unix:PATH",
+        addresses_max: statsd::ADDRESSES_MAX,
+        default: "127.0.0.1:8125",
+        settings: STATSD,
+        help: "take StatsD and DogStatsD lines in; all addresses share their series",
+        fill: statsd::fill,
         ..Flag::BASE
     },
     Flag {
@@ -269,6 +281,21 @@ const SCRAPE: &[Setting] = &[
     Setting::new("body_limit", "SIZE", "64MiB", "a longer body, unpacked, fails the scrape"),
     Setting::new("keep", "REGEX", "", "keep only metrics whose whole name matches"),
     Setting::new("drop", "REGEX", "", "drop metrics whose whole name matches"),
+];
+
+const STATSD: &[Setting] = &[
+    Setting::new("interval", DURATION, "10s", "from one flush to the next"),
+    Setting::new("timers", statsd::TIMERS, "histogram", "what ms, h and d become"),
+    Setting::new(
+        "buckets",
+        "LIST",
+        "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10",
+        "upper bounds of timers=histogram; seconds for ms",
+    ),
+    Setting::new("idle", DURATION, "5m", "a series that is silent for so long ends; 0s: never"),
+    Setting::new("series_max", "COUNT", "10000", "lines that would start one more are refused"),
+    Setting::new("prefix", "TEXT", "", "stands before every metric's name, as it is"),
+    Setting::new("rcvbuf", "SIZE", "4MiB", "receive buffer asked for, per socket"),
 ];
 
 const REMOTE_WRITE: &[Setting] = &[

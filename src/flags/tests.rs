@@ -41,9 +41,12 @@ pub fn bad(args: &[&str], message: &str) {
 }
 
 #[test]
-fn something_to_receive_is_needed_and_stdout_is_the_way_out() {
-    bad(&[], "no receiver: give --from-scrape URL");
-    bad(&["--to-stdout"], "no receiver: give --from-scrape URL");
+fn alone_it_opens_the_default_receivers_and_prints() {
+    for args in [&[][..], &["--to-stdout"]] {
+        let config = config(args);
+        assert!(matches!(config.receivers[..], [Receiver::Statsd(_)]));
+        assert!(matches!(config.exporters[..], [Exporter::Stdout(_)]));
+    }
     let config = config(&["--from-scrape", "http://h"]);
     assert!(matches!(config.exporters[..], [Exporter::Stdout(_)]));
     assert!(matches!(config.receivers[..], [Receiver::Scrape(_)]));
@@ -58,7 +61,10 @@ fn order_is_kept() {
         "--from-scrape=http://c",
     ]);
     assert!(matches!(config.exporters[..], [Exporter::Stdout(_), Exporter::RemoteWrite(_)]));
-    let hosts = config.receivers.iter().map(|Receiver::Scrape(target)| target.url.host.as_str());
+    let hosts = config.receivers.iter().filter_map(|receiver| match receiver {
+        Receiver::Scrape(target) => Some(target.url.host.as_str()),
+        Receiver::Statsd(_) => None,
+    });
     assert_eq!(hosts.collect::<Vec<_>>(), ["a", "c"]);
 }
 

@@ -5,6 +5,7 @@
 pub mod client_config;
 pub mod clock;
 pub mod connect;
+pub mod datagram;
 pub mod dns;
 pub mod error;
 pub mod event_loop;
@@ -21,6 +22,7 @@ pub mod url;
 
 pub use client_config::ClientConfig;
 pub use connect::Connector;
+pub use datagram::DatagramSocket;
 pub use dns::Resolver;
 pub use error::{Error, ErrorKind};
 pub use event_loop::{

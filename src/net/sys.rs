@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
@@ -48,6 +49,29 @@ pub fn raise_fd_limit() -> io::Result<Option<u64>> {
     Ok(Some(wanted))
 }
 
+/// Datagrams that the kernel dropped for want of room since the socket was made, modulo 2³²
+/// (SO_MEMINFO, SK_MEMINFO_DROPS). Unlike SO_RXQ_OVFL it needs no packet and no control message.
+pub fn socket_drops(socket: impl AsFd) -> io::Result<u32> {
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut numbers = [0_u32; SK_MEMINFO_DROPS + 1];
+    let mut length = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the descriptor is open while it is borrowed; the kernel writes at most `length` bytes
+    // to `numbers`, which any bytes are valid for, and says in `length` how many.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &mut length,
+        )
+    };
+    match result {
+        0 => Ok(numbers[SK_MEMINFO_DROPS]),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +98,13 @@ mod tests {
         let trimmed = resident_bytes();
         assert!(trimmed + 20_000_000 < freed, "peak {peak}, freed {freed}, trimmed {trimmed}");
         assert!(live.iter().all(|block| block.iter().all(|byte| *byte == 1)));
+    }
+
+    #[test]
+    fn drops_of_a_new_socket_are_none() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(socket_drops(&socket).unwrap(), 0);
+        assert!(socket_drops(std::io::stdin()).is_err());
     }
 
     #[test]

@@ -1,3 +1,4 @@
 //! Receivers: one room per way in. They speak to the pipeline and never to an exporter.
 
 pub mod scrape;
+pub mod statsd;

@@ -2,9 +2,9 @@
 //! and Librato write them. One line in, borrowed parts out; nothing is copied or allocated.
 //!
 //! Follows the statsd/statsd README ("Metric Types"), Datadog's "DogStatsD datagram and shell
-//! usage", and statsd_exporter's README ("Tagging Extensions"). What one dialect refuses and another
-//! gives a meaning is taken with that meaning. Leaves out Etsy's meters (`m`), and the rule that an
-//! unknown type is a counter.
+//! usage", and statsd_exporter's README ("Tagging Extensions"). What one dialect refuses and
+//! another gives a meaning is taken with that meaning. Leaves out Etsy's meters (`m`), and the rule
+//! that an unknown type is a counter.
 //!
 //! Invariants: one bad line never affects another; every byte string is an answer, never a panic.
 
