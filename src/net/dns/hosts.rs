@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
-/// Names kept; what a longer file says further down is not seen. Block lists of advertisers, the only
-/// longer files there are, have no place beside a collector.
+/// Names kept; what a longer file says further down is not seen. Block lists of advertisers, the
+/// only longer files there are, have no place beside a collector.
 const NAMES_MAX: usize = 4096;
 /// Longest name kept (RFC 1035 §2.3.4); longer ones cannot be asked for.
 const NAME_BYTES_MAX: usize = super::name::NAME_BYTES_MAX;

@@ -21,6 +21,9 @@ pub const ADDRESSES_MAX: usize = 16;
 /// Longest chain of aliases followed; a longer one, or a loop, counts as malformed.
 const CNAMES_MAX: usize = 16;
 
+/// A name with all its labels, not compressed.
+pub type FullName = Name<Vec<u8>>;
+
 /// Which addresses are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -32,7 +35,7 @@ pub enum Family {
 #[derive(Clone, Debug)]
 pub struct Query {
     pub id: u16,
-    pub name: Name<Vec<u8>>,
+    pub name: FullName,
     pub family: Family,
 }
 
@@ -160,8 +163,8 @@ impl Query {
 
 /// The records that matter: owner, content, TTL in seconds.
 struct Records {
-    aliases: Vec<(Name<Vec<u8>>, Name<Vec<u8>>, u32)>,
-    addresses: Vec<(Name<Vec<u8>>, IpAddr, u32)>,
+    aliases: Vec<(FullName, FullName, u32)>,
+    addresses: Vec<(FullName, IpAddr, u32)>,
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The stub resolver: host names to addresses without getaddrinfo, its thread and its 150 KB.
 //!
 //! Order: literal addresses and localhost, /etc/hosts, the cache, DNS. A and AAAA are asked side by
-//! side and stand for themselves: addresses of one are used whatever becomes of the other. Both files
-//! are looked at again at most every [`FILES_CHECKED_S`] seconds. Left out: nsswitch.conf, mDNS, SRV,
-//! sorting by RFC 6724 (callers try the addresses in turn). Two tasks that ask for the same name at
-//! the same time both ask. Reading the two local files blocks, for microseconds.
+//! side and stand for themselves: addresses of one are used whatever becomes of the other. Both
+//! files are looked at again at most every [`FILES_CHECKED_S`] seconds. Left out: nsswitch.conf,
+//! mDNS, SRV, sorting by RFC 6724 (callers try the addresses in turn). Two tasks that ask for the
+//! same name at the same time both ask. Reading the two local files blocks, for microseconds.
 
 mod cache;
 mod files;
@@ -26,7 +26,7 @@ use domain::base::name::Name;
 use self::cache::Cache;
 use self::files::Watched;
 use self::hosts::Hosts;
-use self::message::Family;
+use self::message::{Family, FullName};
 use self::name::Host;
 use self::query::Outcome;
 use self::resolv_conf::ResolvConf;
@@ -72,7 +72,8 @@ impl Resolver {
         }
     }
 
-    /// The addresses of `host`, never empty; literal addresses and `localhost` never leave the program.
+    /// The addresses of `host`, never empty; literal addresses and `localhost` never leave the
+    /// program.
     ///
     /// Errors are of kind InvalidInput (no host name), NotFound (the servers know no address),
     /// TimedOut (a server was silent) or Other (all servers failed), and name the servers.
@@ -164,7 +165,7 @@ async fn search(conf: &ResolvConf, name: &str) -> Outcome {
 }
 
 /// Asks for both families at once.
-async fn both(conf: &ResolvConf, name: &Name<Vec<u8>>) -> Outcome {
+async fn both(conf: &ResolvConf, name: &FullName) -> Outcome {
     let mut v4 = pin!(query::ask(conf, name, Family::V4));
     let mut v6 = pin!(query::ask(conf, name, Family::V6));
     let first_v4 = async { (Some(v4.as_mut().await), None) };

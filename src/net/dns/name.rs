@@ -174,6 +174,6 @@ mod tests {
         assert_eq!(tried("db", 0, &["b"]), ["db", "db.b"]);
         assert_eq!(tried("db.c.", 5, &["b"]), ["db.c"]);
         assert_eq!(tried("db", 1, &[]), ["db"]);
-        assert_eq!(tried("db", 1, &[&"a.".repeat(125), "b"]), ["db.b", "db"]);
+        assert_eq!(tried("db", 1, &[&"a.".repeat(126), "b"]), ["db.b", "db"]);
     }
 }

@@ -1,9 +1,9 @@
 //! One name asked of the servers in order: UDP first, TCP where the answer is truncated.
 //!
-//! Each query has its own random id and its own connected socket, hence a random port that hears its
-//! server alone. A server that is silent or fails is followed by the next; rounds are repeated only
-//! while somebody was silent. EDNS is offered in the first round; a server that does not know it is
-//! asked again at once without, and later rounds do without, for middleboxes that swallow it.
+//! Each query has its own random id and its own connected socket, hence a random port that hears
+//! its server alone. A server that is silent or fails is followed by the next; rounds are repeated
+//! only while somebody was silent. EDNS is offered in the first round; a server that does not know
+//! it is asked again at once without, and later rounds do without, for middleboxes that swallow it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use async_io::Async;
 use domain::base::iana::Rcode;
-use domain::base::name::Name;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::message::{Family, Query, Reply};
+use super::message::{Family, FullName, Query, Reply};
 use super::resolv_conf::ResolvConf;
 use crate::net::{timeout, UdpSocket};
 
@@ -43,7 +42,7 @@ pub enum Outcome {
 }
 
 /// Asks `conf`'s servers for the addresses of the full name `name`.
-pub async fn ask(conf: &ResolvConf, name: &Name<Vec<u8>>, family: Family) -> Outcome {
+pub async fn ask(conf: &ResolvConf, name: &FullName, family: Family) -> Outcome {
     let mut words = String::new();
     let mut silent = false;
     for attempt in 0..conf.attempts {
@@ -85,7 +84,7 @@ pub fn show(server: SocketAddr) -> String {
 
 async fn exchange(
     server: SocketAddr,
-    name: &Name<Vec<u8>>,
+    name: &FullName,
     family: Family,
     edns: bool,
 ) -> io::Result<Reply> {
@@ -102,7 +101,7 @@ async fn exchange(
 }
 
 /// A query under an id that nobody can guess (RFC 5452 §9.2).
-fn fresh(name: &Name<Vec<u8>>, family: Family) -> io::Result<Query> {
+fn fresh(name: &FullName, family: Family) -> io::Result<Query> {
     let mut id = [0; 2];
     let taken = rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())?;
     if taken < id.len() {

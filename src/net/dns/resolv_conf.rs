@@ -1,8 +1,8 @@
 //! The resolver's settings, resolv.conf(5). Pure: text in, values out.
 //!
-//! Followed: nameserver, search, domain, and of options ndots, timeout, attempts, with the caps that
-//! the manual names. Everything else is skipped: sortlist and rotate are not worth their code here,
-//! and EDNS is used anyway.
+//! Followed: nameserver, search, domain, and of options ndots, timeout, attempts, with the caps
+//! that the manual names. Everything else is skipped: sortlist and rotate are not worth their code
+//! here, and EDNS is used anyway.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
