@@ -14,12 +14,11 @@ STATIC = -C target-feature=+crt-static -C relocation-model=static
 COVERAGE = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
 
-# The cross compiler, unless this machine is of that kind or the caller has chosen one.
-ifneq ($(filter aarch64-%-gnu,$(TARGET)),)
-ifneq ($(shell uname -m),aarch64)
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER ?= aarch64-linux-gnu-gcc
-export CC_aarch64_unknown_linux_gnu ?= aarch64-linux-gnu-gcc
-endif
+# Debian's cross compiler for another kind of machine, unless the caller has chosen one.
+ARCH := $(firstword $(subst -, ,$(TARGET)))
+ifneq ($(ARCH),$(shell uname -m))
+export CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_LINKER ?= $(ARCH)-linux-gnu-gcc
+export CC_$(subst -,_,$(TARGET)) ?= $(ARCH)-linux-gnu-gcc
 endif
 
 .PHONY: help run build test check bench fuzz image size readme

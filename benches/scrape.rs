@@ -77,7 +77,7 @@ impl Path {
         };
         let account = pipeline.account("scrape", "metrics");
         let series = Series::new(budget.reservation());
-        let (page, now_ms) = (Page::new(), 1_700_000_000_000);
+        let (page, now_ms) = (Page::default(), 1_700_000_000_000);
         Path { pipeline, account, exporter, page, series, rules, now_ms, wire_bytes: 0 }
     }
 

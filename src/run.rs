@@ -67,11 +67,14 @@ pub fn check(config: Config) -> Result<(), String> {
     })
 }
 
+/// A way out, and the task that serves it.
+type Running = (Rc<dyn Exporter>, Task<()>);
+
 /// Everything that runs.
 struct Collector {
     admin: Rc<Admin>,
     admin_task: Option<Task<()>>,
-    exporters: Vec<(Rc<dyn Exporter>, Task<()>)>,
+    exporters: Vec<Running>,
     receivers: Vec<(Stop, Task<()>)>,
     linger: Duration,
     stop_timeout: Duration,
@@ -158,11 +161,11 @@ fn start_exporters(
     registry: &Rc<Registry>,
     budget: &Rc<Budget>,
     resolver: &Rc<Resolver>,
-) -> Result<Vec<(Rc<dyn Exporter>, Task<()>)>, String> {
+) -> Result<Vec<Running>, String> {
     let queues = Queues::new(Rc::clone(budget));
     let share = config.memory_limit_bytes / config.exporters.len().max(1) as u64;
     let mut names = Names::default();
-    let mut started: Vec<(Rc<dyn Exporter>, Task<()>)> = Vec::new();
+    let mut started: Vec<Running> = Vec::new();
     for exporter in &config.exporters {
         match exporter {
             ExporterFlag::RemoteWrite(config) => {

@@ -1,9 +1,9 @@
 //! Signals that ask the program to stop, on the event loop (signal(7)).
 //!
-//! As PID 1, which a container's program is, the kernel applies no default action: without a handler
-//! SIGTERM does nothing and the container engine kills the program when its patience ends. So the
-//! handlers are installed before anything else. SIGHUP, a closed terminal, means the same as SIGTERM:
-//! there is no configuration to read again. Other signals keep their default.
+//! As PID 1, which a container's program is, the kernel applies no default action: without a
+//! handler SIGTERM does nothing and the container engine kills the program when its patience ends.
+//! So the handlers are installed before anything else. SIGHUP, a closed terminal, means the same as
+//! SIGTERM: there is no configuration to read again. Other signals keep their default.
 
 use std::fmt;
 use std::io;
@@ -41,8 +41,8 @@ impl Signals {
 
     /// Waits for the next signal.
     ///
-    /// A handler's pipe that can no longer be read counts as SIGTERM: whoever cannot be told to stop
-    /// must not run on.
+    /// A handler's pipe that can no longer be read counts as SIGTERM: whoever cannot be told to
+    /// stop must not run on.
     pub async fn next(&mut self) -> Signal {
         match self.0.next().await {
             Some(Ok(async_signal::Signal::Int)) => Signal::Interrupt,

@@ -16,6 +16,9 @@ const FDS_WANTED: u64 = 65_536;
 ///
 /// glibc keeps a peak for ever once a few long-lived blocks lie above it. The call walks the whole
 /// heap: for a slow timer or after a peak, never per request. musl gives memory back by itself.
+///
+/// No mallopt(3) beside it: over three cycles of 20 MiB with survivors, private dirty memory after
+/// a trim was 2948 KiB, with M_ARENA_MAX=1 2896, with M_TRIM_THRESHOLD=128K 2952 (glibc 2.36).
 pub fn malloc_trim() -> bool {
     #[cfg(target_env = "gnu")]
     {

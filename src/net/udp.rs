@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use async_io::Async;
 use rustix::net::sockopt;
 
-/// One UDP socket. A datagram longer than the buffer given to a receiving call is cut by the kernel.
+/// One UDP socket. A datagram longer than the buffer given to a receiving call is cut by the
+/// kernel.
 #[derive(Debug)]
 pub struct UdpSocket(Async<std::net::UdpSocket>);
 

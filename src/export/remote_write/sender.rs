@@ -65,12 +65,14 @@ impl Parcel {
         self.blocks.push(block);
     }
 
-    fn raw_bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| block.raw_bytes).sum()
+    fn has_room(&self, block: &Block) -> bool {
+        let bytes: usize = self.blocks.iter().map(|block| block.body.len()).sum();
+        (bytes + block.body.len()) as u64 <= JOINED_BYTES_MAX
+            && self.raw_bytes() + block.raw_bytes <= JOINED_RAW_BYTES_MAX
     }
 
-    fn body_bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| block.body.len() as u64).sum()
+    fn raw_bytes(&self) -> u64 {
+        self.blocks.iter().map(|block| block.raw_bytes).sum()
     }
 }
 
@@ -141,17 +143,11 @@ impl Sender {
 
     /// Adds waiting blocks to an old one.
     fn join(&self, block: Block) -> Parcel {
-        let catching_up = block.born.elapsed() > CATCHING_UP;
+        let is_old = block.born.elapsed() > CATCHING_UP;
         let mut parcel = Parcel::new(block);
-        while catching_up {
-            let (body, raw) = (parcel.body_bytes(), parcel.raw_bytes());
-            let fits = |next: &Block| {
-                body + next.body.len() as u64 <= JOINED_BYTES_MAX
-                    && raw + next.raw_bytes <= JOINED_RAW_BYTES_MAX
-            };
-            match self.exporter.queue.take_if(fits) {
-                Some(next) => parcel.add(next),
-                None => break,
+        if is_old {
+            while let Some(next) = self.exporter.queue.take_if(|next| parcel.has_room(next)) {
+                parcel.add(next);
             }
         }
         parcel

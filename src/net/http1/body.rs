@@ -179,3 +179,7 @@ fn after_byte(state: State, byte: u8) -> Result<State, FramingError> {
         _ => return Err(FramingError("chunk does not end where it should")),
     })
 }
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

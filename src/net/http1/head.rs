@@ -277,8 +277,9 @@ impl RequestHead {
         })
     }
 
+    /// Whether another request may follow; HTTP/1.0 clients get a connection for each.
     pub fn is_keep_alive(&self) -> bool {
-        self.fields.is_keep_alive(self.minor_version)
+        self.minor_version > 0 && self.fields.is_keep_alive(self.minor_version)
     }
 
     /// The client waits for permission to send the body (RFC 9110 §10.1.1).
@@ -305,3 +306,7 @@ fn describe(error: httparse::Error) -> HeadError {
         other => HeadError::new(400, other.to_string()),
     }
 }
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

@@ -109,8 +109,8 @@ pub struct Into<'a> {
     pub timestamp_ms: i64,
 }
 
-impl Page {
-    pub fn new() -> Page {
+impl Default for Page {
+    fn default() -> Page {
         Page {
             parser: Parser::new(Format::Text),
             merged: Vec::new(),
@@ -119,7 +119,9 @@ impl Page {
             family_has_samples: false,
         }
     }
+}
 
+impl Page {
     /// Starts another page.
     pub fn begin(&mut self, format: Format) {
         self.parser.reset(format);

@@ -77,6 +77,7 @@ impl SeriesLog {
     }
 
     /// Records in the log, those of vanished series among them.
+    #[cfg(test)]
     pub fn records(&self) -> usize {
         self.records
     }
@@ -244,6 +245,7 @@ impl Search<'_> {
     }
 
     /// Wanted series not found so far.
+    #[cfg(test)]
     pub fn missing(&self) -> usize {
         self.missing
     }

@@ -65,7 +65,7 @@ impl Target {
             source: Source::new(url, &config.client, config.timeout.as_secs_f64(), resolver)?,
             schedule,
             clock: SampleClock::default(),
-            page: Page::new(),
+            page: Page::default(),
             series: Series::new(budget.reservation()),
             account: pipeline.account("scrape", "metrics"),
             pipeline,
