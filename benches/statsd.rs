@@ -1,5 +1,5 @@
-//! StatsD: lines per second through parser and table, allocations, memory per series; then the whole
-//! program on loopback, one line and twenty lines a datagram, and statsd_exporter beside it.
+//! StatsD: lines per second through parser and table, allocations, memory per series; then the
+//! whole program on loopback, one line and twenty lines a datagram, and statsd_exporter beside it.
 //!
 //! Arguments: `seconds=5 rate=100000`. The second part needs dist/otlet (or OTLET_BIN);
 //! statsd_exporter is left out where no `statsd_exporter` or `prometheus-statsd-exporter` is
@@ -24,7 +24,7 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 struct Counting;
 
 fn rounded(bytes: usize) -> u64 {
-    ((bytes as u64 + 8).max(24) + 15) / 16 * 16
+    (bytes as u64 + 8).max(24).next_multiple_of(16)
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
@@ -98,8 +98,11 @@ fn lines(name: &str, line: impl Fn(usize) -> String) {
         datagrams.iter().map(take).sum()
     });
     println!(
-        "{name}: parser {:.1} million lines/s; with the table {:.1} million lines/s, {} allocations",
-        parse.0, take.0, parse.1 + take.1
+        "{name}: parser {:.1} million lines/s; with the table {:.1} million lines/s; \
+         {} allocations",
+        parse.0,
+        take.0,
+        parse.1 + take.1
     );
 }
 

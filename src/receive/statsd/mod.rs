@@ -17,6 +17,7 @@ mod hub;
 mod names;
 mod series;
 mod set;
+mod spellings;
 mod state;
 mod tcp;
 mod worst;

@@ -14,20 +14,18 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::FixedState;
+use foldhash::quality::FixedState;
 
 use crate::codec::statsd::{self, Kind, Line, Metric, Value};
 
 use super::config::{Config, Timers};
 use super::names::{Form, Translated};
+use super::spellings::Spellings;
 use super::state::{Buckets, State};
 use super::worst::Worst;
 
 /// No series, no family.
 pub(super) const NONE: u32 = u32::MAX;
-
-/// Slots of the smallest table of spellings.
-const SPELLINGS_MIN: usize = 64;
 
 /// The scale from milliseconds to seconds.
 const MS_PER_S: f64 = 1000.0;
@@ -100,9 +98,7 @@ pub struct Table {
     ids: HashMap<u64, u32, FixedState>,
     free_families: Vec<u32>,
     free: Vec<u32>,
-    /// Key and series of spellings met lately, each at the slot its key says.
-    spellings: Vec<u64>,
-    spelled: Vec<u32>,
+    spellings: Spellings,
     /// A series has ended since the spellings were forgotten.
     forget: bool,
     translated: Translated,
@@ -128,8 +124,7 @@ impl Table {
             ids: HashMap::with_hasher(FixedState::with_seed(seed)),
             free_families: Vec::new(),
             free: Vec::new(),
-            spellings: Vec::new(),
-            spelled: Vec::new(),
+            spellings: Spellings::default(),
             forget: false,
             translated: Translated::default(),
             hasher,
@@ -169,7 +164,7 @@ impl Table {
         let maps = (self.ids.capacity() + self.family_ids.capacity()) * 8 / 7 * 17;
         self.series.capacity() * size_of::<Series>()
             + self.families.capacity() * size_of::<Family>()
-            + self.spellings.capacity() * 12
+            + self.spellings.bytes()
             + maps
             + self.heap_bytes
     }
@@ -270,7 +265,7 @@ impl Table {
             }
             Value::Change(_) => self.touch(id, time_s).record_other(value, 0),
             Value::Text(member) => {
-                let hash = hash_member(&self.hasher, member);
+                let hash = self.hasher.hash_one(member);
                 self.touch(id, time_s).record_other(value, hash);
             }
         }
@@ -293,14 +288,11 @@ impl Table {
         hasher.write(metric.tags);
         hasher.write_u8(metric.kind as u8);
         let key = hasher.finish();
-        if !self.spellings.is_empty() {
-            let slot = key as usize & (self.spellings.len() - 1);
-            if self.spellings[slot] == key && self.spelled[slot] != NONE {
-                return Ok(self.spelled[slot]);
-            }
+        if let Some(id) = self.spellings.get(key) {
+            return Ok(id);
         }
         let id = self.find_spelled(metric)?;
-        self.remember(key, id);
+        self.spellings.insert(key, id, self.series.len());
         Ok(id)
     }
 
@@ -310,17 +302,6 @@ impl Table {
         // Lines with bad tags are remembered as well: the fault is counted once per spelling.
         self.faults.bad_tag += self.translated.bad_tags;
         self.find_translated(form)
-    }
-
-    fn remember(&mut self, key: u64, id: u32) {
-        if self.spellings.len() < self.series.len() {
-            let slots = self.series.len().next_power_of_two().max(SPELLINGS_MIN);
-            self.spellings = vec![0; slots];
-            self.spelled = vec![NONE; slots];
-        }
-        let slot = key as usize & (self.spellings.len() - 1);
-        self.spellings[slot] = key;
-        self.spelled[slot] = id;
     }
 
     fn find_translated(&mut self, form: Form) -> Result<u32, &'static str> {
@@ -418,7 +399,7 @@ impl Table {
     /// Spellings do not know whose they are: where a series has ended, all are learnt anew.
     pub(super) fn forget_spellings(&mut self) {
         if std::mem::take(&mut self.forget) {
-            self.spelled.fill(NONE);
+            self.spellings.forget();
         }
     }
 
@@ -442,12 +423,6 @@ fn series_key(hasher: &FixedState, name_key: u64, labels: &[u8]) -> u64 {
     hasher.write_u64(name_key);
     hasher.write(labels);
     hasher.finish()
-}
-
-/// All 64 bits of this hash are good, which the sketch of a set needs.
-fn hash_member(hasher: &FixedState, member: &[u8]) -> u64 {
-    let hash = hasher.hash_one(member);
-    (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
 
 /// Puts an entry into a free slot, else at the end. Grows by an eighth: doubling would waste more
