@@ -297,6 +297,64 @@ fn a_proxy_gets_the_absolute_form_or_connect() {
         }
     }
     let requests = server.join().expect("server");
-    assert!(requests[0].starts_with("GET http://far.example:81/m HTTP/1.1\r\nHost: far.example:81"));
+    let absolute = "GET http://far.example:81/m HTTP/1.1\r\nHost: far.example:81\r\n";
+    assert!(requests[0].starts_with(absolute), "{}", requests[0]);
     assert!(requests[1].starts_with("CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443"));
+}
+
+#[test]
+fn idle_connections_are_closed_in_time() {
+    let (url, server) = script(4096, &[&[OK]]);
+    let mut client = client(&url);
+    run(async {
+        assert!(fetch(&mut client, &GET).await.is_ok());
+        client.close_if_idle(Duration::from_secs(60));
+        assert!(client.is_idle_connection());
+        if let Some(idle) = &mut client.idle {
+            idle.since -= Duration::from_millis(IDLE_MS_MAX + 1);
+        }
+        assert!(client.take_idle().await.is_none());
+        assert!(!client.is_idle_connection());
+    });
+    server.join().expect("server");
+}
+
+#[test]
+fn random_answers_neither_panic_nor_hang() {
+    let words: [&[u8]; 12] = [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 ",
+        b"100 C\r\n\r\n",
+        b"\r\n",
+        b"\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"x: y\r\n",
+        b"\xff\0",
+        b"abc",
+    ];
+    let mut state = 7_u64;
+    for round in 0..20_000 {
+        let mut reader = HeadReader::default();
+        for _ in 0..12 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_041);
+            reader.bytes.extend_from_slice(words[(state >> 40) as usize % words.len()]);
+            match reader.take_head() {
+                Ok(None) => {}
+                Ok(Some(head)) => {
+                    assert!(head.status >= 200, "round {round}");
+                    let Ok(framing) = head.framing("GET") else { break };
+                    let mut decoder = crate::net::http1::body::BodyDecoder::new(framing);
+                    let _ = decoder.compact(&mut reader.bytes);
+                    break;
+                }
+                Err(reason) => {
+                    assert!(!reason.contains('\n'), "round {round}: {reason}");
+                    break;
+                }
+            }
+        }
+    }
 }
