@@ -154,6 +154,12 @@ fn malformed_requests_are_refused() {
 }
 
 #[test]
+fn a_body_declared_too_large_is_refused_before_it_is_sent() {
+    let declared = format!("Expect: 100-continue\r\nContent-Length: {}", BODY_BYTES_MAX + 1);
+    bad(&format!("POST /echo HTTP/1.1\r\nHost: x\r\n{declared}\r\n\r\n"), 413);
+}
+
+#[test]
 fn a_body_of_exactly_the_limit_passes() {
     let body = "x".repeat(BODY_BYTES_MAX);
     let head =
