@@ -1,8 +1,8 @@
 //! The family at hand: what HELP, TYPE and UNIT said of it, and which samples belong to it.
 //!
-//! OpenMetrics 1.0, "Metric Types": the suffixes each type's samples carry. Prometheus takes samples
-//! without them too, so a family's bare name always belongs to it. In the classic text format a
-//! counter's family name usually ends in `_total` already; both forms are matched.
+//! OpenMetrics 1.0, "Metric Types": the suffixes each type's samples carry. Prometheus takes
+//! samples without them too, so a family's bare name always belongs to it. In the classic text
+//! format a counter's family name usually ends in `_total` already; both forms are matched.
 
 use super::Event;
 use crate::model::{Family, Label, MetricType, Part};

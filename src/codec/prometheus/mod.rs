@@ -1,7 +1,7 @@
 //! Prometheus text formats: a page in, samples and families out, borrowed and one window at a time.
 //!
-//! Exposition formats, "Text-based format" 0.0.4 and 1.0.0 (quoted UTF-8 names), and OpenMetrics 1.0
-//! text, both as Prometheus' own parser reads them. Left out: protobuf, native histograms, and
+//! Exposition formats, "Text-based format" 0.0.4 and 1.0.0 (quoted UTF-8 names), and OpenMetrics
+//! 1.0 text, both as Prometheus' own parser reads them. Left out: protobuf, native histograms, and
 //! whatever concerns more than one line, such as series that occur twice.
 //!
 //! Invariants: the same page gives the same events and the same error however it is cut into

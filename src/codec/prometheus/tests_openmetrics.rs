@@ -88,7 +88,8 @@ fn bad_samples() {
 #[test]
 fn metadata() {
     ok(
-        "# HELP a_s x\\\"\\n\n# TYPE a_s counter\n# UNIT a_s s\na_s_total 1\na_s_created 2\na_s 3\n",
+        "# HELP a_s x\\\"\\n\n# TYPE a_s counter\n# UNIT a_s s\n\
+         a_s_total 1\na_s_created 2\na_s 3\n",
         &[
             "a_s_total{} 1 Value:Counter",
             "a_s_created{} 2 Created:Counter",

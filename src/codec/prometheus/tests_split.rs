@@ -133,7 +133,7 @@ fn a_window_without_a_complete_line_waits() {
 fn long_lines() {
     let quoted = |bytes: usize| format!("a{{b=\"\n{}\"}} 1", "x".repeat(bytes - 10));
     let comment = |bytes: usize| format!("#{}", "x".repeat(bytes - 1));
-    let wrong = |bytes: usize| format!("a{{b=\"\n\"?{}", "x".repeat(bytes - 9));
+    let wrong = |bytes: usize| format!("a{{b=\"\n\"?{}", "x".repeat(bytes - 8));
     let mut parser = Parser::new(Format::Text);
     for make in [&quoted as &dyn Fn(usize) -> String, &comment, &wrong] {
         for (bytes, is_long) in [(LINE_BYTES_MAX, false), (LINE_BYTES_MAX + 1, true)] {

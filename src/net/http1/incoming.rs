@@ -100,7 +100,7 @@ impl Connection {
     async fn read_more(&mut self) -> io::Result<usize> {
         let Connection { stream, buffer, .. } = self;
         poll_fn(|context| {
-            let mut bytes = [0; READ_BYTES];
+            let mut bytes = vec![0; READ_BYTES];
             let count = ready!(stream.poll_read(context, &mut bytes))?;
             buffer.extend_from_slice(&bytes[..count]);
             Poll::Ready(Ok(count))
