@@ -47,10 +47,12 @@ bench: build ## Measure parsers, encoders and the whole process
 	OTLET_BIN=$(CURDIR)/dist/otlet cargo bench --locked
 
 fuzz: ## Fuzz every target for FUZZ_S seconds with libFuzzer, on stable Rust
+	@mkdir -p fuzz/artifacts
 	@for target in $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))); do \
 	  mkdir -p fuzz/corpus/$$target; \
 	  RUSTFLAGS='$(COVERAGE)' cargo run --release --manifest-path fuzz/Cargo.toml --target $(TARGET) \
-	    --bin $$target -- -max_total_time=$(FUZZ_S) fuzz/corpus/$$target || exit 1; \
+	    --features libfuzzer --bin $$target -- -max_total_time=$(FUZZ_S) \
+	    -artifact_prefix=fuzz/artifacts/$$target- fuzz/corpus/$$target || exit 1; \
 	done
 
 image: build ## Write the scratch image dist/otlet-oci.tar and print its compressed size
@@ -60,4 +62,4 @@ size: build ## Binary bytes and, when idle: memory, threads, wake-ups per second
 	tests/size dist/otlet
 
 readme: ## Write the flag table into README.md
-	OTLET_README=write cargo test --locked --test readme
+	cargo run --locked --example flag_table

@@ -126,8 +126,8 @@ fn main() {
     let samples = (rounds * pages.len() * SERIES) as f64;
     let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - allocations) as f64;
     println!(
-        "scrape to blocks: {best_ns:.0} ns/sample, {:.2} million samples/s, {:.4} allocations/sample, \
-         {:.1} wire bytes/sample, {:.0} text bytes/sample",
+        "scrape to blocks: {best_ns:.0} ns/sample, {:.2} million samples/s, \
+         {:.4} allocations/sample, {:.1} wire bytes/sample, {:.0} text bytes/sample",
         1000.0 / best_ns,
         allocations / samples,
         path.wire_bytes as f64 / samples,

@@ -1,8 +1,8 @@
 //! The whole program, scraping one target every second and remote-writing over loopback: CPU per
 //! sample and peak memory; and Debian's Prometheus agent doing the same in the same run.
 //!
-//! Arguments: `series=10000 seconds=20`. Needs dist/otlet (or OTLET_BIN); the agent is left out where
-//! no `prometheus` is installed.
+//! Arguments: `series=10000 seconds=20`. Needs dist/otlet (or OTLET_BIN); the agent is left out
+//! where no `prometheus` is installed.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};

@@ -44,7 +44,8 @@ fn ends_stale(receiver: &RemoteWrite, series: &Labels) -> bool {
 fn a_page_arrives_with_its_labels_exemplars_and_metadata() {
     let text = "# HELP a_total Things.\n# TYPE a_total counter\n\
         a_total{b=\"x \\\"y\\\" \\\\ \\n\"} 3 # {trace_id=\"t\"} 0.5 12.5\n\
-        # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n# EOF\n";
+        # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n\
+        # EOF\n";
     // OpenMetrics families leave the suffix out.
     let text = text.replace("HELP a_total", "HELP a").replace("TYPE a_total", "TYPE a");
     let response = Message::response(200, text);

@@ -19,6 +19,7 @@ const LINE_CHARACTERS_MAX: usize = 100;
 /// From the roof to the cellar: a room knows the rooms after it, never those before it.
 const ROOMS: &[&str] = &[
     "main",
+    "run",
     "flags",
     "admin",
     "receive",
@@ -62,6 +63,7 @@ const DEPENDENCIES: &[&str] = &[
     "rustix",
     "libc",
     "log",
+    "fastrand",
 ];
 const DEV_DEPENDENCIES: &[&str] = &[];
 
@@ -96,7 +98,7 @@ fn the_house_is_tidy() {
             complaints.extend(check_manifest(&text));
         }
     }
-    assert!(rust_files > 20, "only {rust_files} files found under {}", root.display());
+    assert!(rust_files > 10, "only {rust_files} files found under {}", root.display());
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
@@ -218,7 +220,11 @@ fn no_unsafe(file: &Source) -> Vec<String> {
     if UNSAFE_FILES.iter().any(|allowed| file.path.starts_with(allowed)) {
         return Vec::new();
     }
-    let found = words(&file.code, "unsafe").chain(words(&file.code, "unsafe_code"));
+    let lifted = words(&file.code, "unsafe_code").filter(|at| {
+        let attribute = file.code[..*at].trim_end();
+        !["deny(", "forbid("].iter().any(|strict| attribute.ends_with(strict))
+    });
+    let found = words(&file.code, "unsafe").chain(lifted);
     found.map(|at| format!("{}:{}: unsafe", file.path, line_of(&file.code, at))).collect()
 }
 

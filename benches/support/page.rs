@@ -3,8 +3,9 @@
 //! It has the shape of an HTTP service's page: of a thousand series, 704 are buckets, sums and
 //! counts of request-duration histograms (method, path, status and le; 20 buckets each), 200 are
 //! request counters with five labels, 96 are gauges of a runtime with none or one label. Help and
-//! type lines are there for every family. A line is about 100 bytes long. Counters grow with `tick`, and about half of the
-//! values differ from one tick to the next, as they do in a service with some traffic.
+//! type lines are there for every family. A line is about 100 bytes long. Counters grow with
+//! `tick`, and about half of the values differ from one tick to the next, as they do in a service
+//! with some traffic.
 
 use std::fmt::Write;
 

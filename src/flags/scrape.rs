@@ -99,6 +99,10 @@ mod tests {
             "http://h http://i",
             "--from-scrape: unknown setting http://i; see --help=from-scrape",
         );
+    }
+
+    #[test]
+    fn bad_settings() {
         bad_target(
             "http://h interval=5",
             "--from-scrape: interval=\"5\": expected a duration such as 500ms, 15s, 5m or 1h",

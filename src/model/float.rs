@@ -1,7 +1,7 @@
 //! Floats as Prometheus writes them.
 //!
-//! Go's `strconv.FormatFloat(v, 'g', -1, 64)`: the shortest digits that read back as the same value,
-//! in exponent form when the decimal exponent is below −4 or at least 21 (plain `%v`) or 6
+//! Go's `strconv.FormatFloat(v, 'g', -1, 64)`: the shortest digits that read back as the same
+//! value, in exponent form when the decimal exponent is below −4 or at least 21 (plain `%v`) or 6
 //! (the rule OpenMetrics normalisation of `le` and `quantile` ends up with).
 
 use std::fmt::Write;

@@ -1,4 +1,5 @@
-//! Label sets: sorting, an owned set for rules that rewrite labels, and a buffer kept across inputs.
+//! Label sets: sorting, an owned set for rules that rewrite labels, and a buffer kept across
+//! inputs.
 //!
 //! Invariant: nothing here allocates in the steady state; buffers keep their capacity.
 

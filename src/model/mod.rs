@@ -33,7 +33,8 @@ impl<'a> Label<'a> {
     }
 }
 
-/// A metric family's type; the discriminants are those of Remote-Write's `MetricMetadata.MetricType`.
+/// A metric family's type; the discriminants are those of Remote-Write's
+/// `MetricMetadata.MetricType`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MetricType {
     #[default]

@@ -1,7 +1,7 @@
 //! Wall time for samples that never goes back, whatever the system's clock does.
 //!
-//! A backward step below [`STAND_STILL_MS`] is absorbed by standing still. A longer one is reported,
-//! so that the holder can end its series before it starts them again at the earlier time.
+//! A backward step below [`STAND_STILL_MS`] is absorbed by standing still. A longer one is
+//! reported, so that the holder can end its series before it starts them again at the earlier time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

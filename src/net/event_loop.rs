@@ -46,9 +46,10 @@ thread_local! {
 
 /// Runs `main` and all that it spawns on this thread until `main` is done.
 pub fn run<T>(main: impl Future<Output = T>) -> T {
+    // On the heap: the layers above it would each hold a copy on the stack.
+    let mut main = Box::pin(main);
     EXECUTOR.with(|executor| {
         smol::block_on(executor.run(async {
-            let mut main = pin!(main);
             let mut timers = pin!(drive_timers());
             poll_fn(|context| {
                 let result = timed(|| main.as_mut().poll(context));
@@ -79,27 +80,38 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now() + duration)
 }
 
-/// Runs `future` for at most `limit`.
-pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let result = async { Ok(future.await) };
-    let expired = async {
-        sleep(limit).await;
-        Err(Elapsed)
-    };
-    either(result, expired).await
+/// Runs `future` for at most `limit`. It goes to the heap, because nested timeouts would otherwise
+/// multiply the size of what they hold.
+pub fn timeout<T>(
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, Elapsed>> {
+    let mut future = Box::pin(future);
+    let mut expired = sleep(limit);
+    poll_fn(move |context| match future.as_mut().poll(context) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => Pin::new(&mut expired).poll(context).map(|()| Err(Elapsed)),
+    })
 }
 
 /// Runs `future` until `deadline` at the latest.
-pub async fn timeout_at<T>(
+pub fn timeout_at<T>(
     deadline: Instant,
     future: impl Future<Output = T>,
-) -> Result<T, Elapsed> {
-    timeout(deadline.saturating_duration_since(Instant::now()), future).await
+) -> impl Future<Output = Result<T, Elapsed>> {
+    timeout(deadline.saturating_duration_since(Instant::now()), future)
 }
 
 /// Runs two futures until one is done; the other is dropped. The first is asked first.
-pub async fn either<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
-    smol::future::or(first, second).await
+pub fn either<T>(
+    first: impl Future<Output = T>,
+    second: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+    poll_fn(move |context| match first.as_mut().poll(context) {
+        Poll::Pending => second.as_mut().poll(context),
+        ready => ready,
+    })
 }
 
 /// Lets the other tasks run.
@@ -190,7 +202,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            // Tasks cancelled last are dropped with the executor, which may outlive the timers.
+            // A task that outlives the loop is dropped after the heap: then there is nothing to do.
             let _ = TIMERS.try_with(|timers| {
                 timers.waiting.borrow_mut().remove(&(self.due, number));
             });

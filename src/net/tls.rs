@@ -243,4 +243,20 @@ mod tests {
         assert_eq!(tls.config.get().unwrap().alpn_protocols, [b"h2"]);
         assert!(Tls::new("::1", &ClientConfig::default(), &[]).is_ok());
     }
+
+    #[test]
+    fn errors_are_explained() {
+        let error = |reason: CertificateError| rustls::Error::InvalidCertificate(reason);
+        for (error, text) in [
+            (error(CertificateError::Expired), "certificate has expired"),
+            (error(CertificateError::NotValidYet), "is the clock right?"),
+            (error(CertificateError::UnknownIssuer), "tls.ca="),
+            (error(CertificateError::Revoked), "not accepted: Revoked"),
+            (rustls::Error::DecryptError, "decrypt"),
+        ] {
+            let described = describe(&io::Error::new(io::ErrorKind::InvalidData, error));
+            assert!(described.as_ref().is_some_and(|d| d.contains(text)), "{described:?}");
+        }
+        assert_eq!(describe(&io::ErrorKind::BrokenPipe.into()), None);
+    }
 }

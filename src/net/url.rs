@@ -343,4 +343,24 @@ mod tests {
         assert_eq!(url("http://a/x?y?z").query(), Some("y?z"));
         assert_eq!(url("http://a/x?y").path(), "/x");
     }
+
+    #[test]
+    fn random_text_neither_panics_nor_breaks_a_request_line() {
+        let words = ["http", "://", ":", "/", "?", "#", "[", "]", "::1", "@", "80", "ü", " ", ".."];
+        let base = Url::parse("https://a/b/c").unwrap();
+        let mut state = 1_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..8 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99_991);
+                text.push_str(words[(state >> 40) as usize % words.len()]);
+            }
+            for url in [Url::parse(&text), base.join(&text)].into_iter().flatten() {
+                let line = format!("{}{}", url.host_port(), url.target);
+                assert!(line.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?}: {line}");
+                assert!(url.target.starts_with('/') && url.port > 0, "{text:?}");
+                assert_eq!(Url::parse(&url.to_string()), Ok(url), "{text:?}");
+            }
+        }
+    }
 }

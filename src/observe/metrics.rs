@@ -182,7 +182,8 @@ mod tests {
             page,
             "# HELP otlet_exporter_sent_items_total Items the destination accepted.\n\
              # TYPE otlet_exporter_sent_items_total counter\n\
-             otlet_exporter_sent_items_total{exporter=\"stdout\",destination=\"a\\\"b\\\\c\\nd\"} 3\n\
+             otlet_exporter_sent_items_total{exporter=\"stdout\",\
+             destination=\"a\\\"b\\\\c\\nd\"} 3\n\
              # HELP otlet_memory_used_bytes What is buffered under --memory-limit.\n\
              # TYPE otlet_memory_used_bytes gauge\n\
              otlet_memory_used_bytes 1.5\n"

@@ -1,9 +1,9 @@
 //! Lines to a file descriptor that may be slow or closed, without ever blocking or failing.
 //!
 //! What the descriptor does not take at once waits in a bounded buffer; at the bound the oldest
-//! whole lines go and are counted. A pipe is only written when `poll` says it takes `PIPE_BUF` bytes,
-//! in pieces no larger than that, so the descriptor's mode (shared with other processes) stays as it
-//! was found.
+//! whole lines go and are counted. A pipe is only written when `poll` says it takes `PIPE_BUF`
+//! bytes, in pieces no larger than that, so the descriptor's mode (shared with other processes)
+//! stays as it was found.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;

@@ -1,8 +1,8 @@
 //! Where receivers and exporters meet: transactions, fan-out, labels, relabelling, accounting.
 //!
-//! A receiver speaks to the pipeline in transactions (begin, sample…, commit), because a scrape that
-//! fails at its last line must leave nothing behind. Every exporter stages what it is given in its
-//! own encoding and publishes or discards it whole; the pipeline itself stores no sample.
+//! A receiver speaks to the pipeline in transactions (begin, sample…, commit), because a scrape
+//! that fails at its last line must leave nothing behind. Every exporter stages what it is given
+//! in its own encoding and publishes or discards it whole; the pipeline itself stores no sample.
 
 mod account;
 mod config;

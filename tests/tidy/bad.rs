@@ -71,6 +71,7 @@ fn panics() {
     bad_code("#[cfg(test)]\nmod tests;\nfn f() { x.unwrap(); }", ":4: unwrap");
     bad_code("#[cfg(test)]\nmod tests { fn f() {} }\n\nfn f() { x.unwrap(); }", ":5: unwrap");
     good("src/codec/text/tests.rs", "fn f() { x.unwrap(); }");
+    good("src/codec/text_tests.rs", "fn f() { x.unwrap(); }");
     good("tests/x.rs", "fn f() { x.unwrap(); }");
 }
 
@@ -79,6 +80,8 @@ fn unsafety() {
     bad_code("fn f() { unsafe { g() } }", ":2: unsafe");
     bad_code("#[allow(unsafe_code)]\nmod x;", ":2: unsafe");
     bad("tests/x.rs", "unsafe fn f() {}", ":2: unsafe");
+    bad_code("#[expect(unsafe_code)]\nmod x;", ":2: unsafe");
+    good("src/lib.rs", "#![deny(unsafe_code)]\n#![forbid(unsafe_code)]");
     good("src/net/sys.rs", "#![allow(unsafe_code)]\nfn f() { unsafe { g() } }");
     good("src/codec/text.rs", "// unsafe in words\nfn unsafely() {}");
 }
@@ -110,6 +113,8 @@ fn layers() {
     good("src/flags/mod.rs", "use crate::{admin, receive::scrape, export::{self, stdout}};");
     good("src/receive/scrape.rs", "use crate::{\n    codec::{gzip, text},\n    net::Notify,\n};");
     good("src/net/http1.rs", "use crate::net::x;\nuse crate::codec::gzip;\nuse super::dns;");
+    bad("src/flags/mod.rs", "use crate::run::x;", "flags may not know run");
+    good("src/run.rs", "use crate::{admin, export, flags, receive};");
     good("src/main.rs", "use otlet::flags;");
 }
 

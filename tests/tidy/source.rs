@@ -19,6 +19,7 @@ impl Source {
         let lines = code.lines().count();
         let whole = !(path.starts_with("src/") || path == "build.rs")
             || path.ends_with("/tests.rs")
+            || path.ends_with("_tests.rs")
             || path.contains("/tests/");
         let is_test = if whole { vec![true; lines] } else { test_lines(&code, lines) };
         Source { path: path.to_owned(), text: text.to_owned(), code, is_test }

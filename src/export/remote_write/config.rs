@@ -30,7 +30,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// What the flag table's defaults come to, for tests and benchmarks; a test holds them together.
+    /// What the flag table's defaults come to, for tests and benchmarks; a test holds them
+    /// together.
     pub fn for_url(url: Url) -> Config {
         Config {
             url,

@@ -23,8 +23,8 @@ const VARINT_3: u8 = 3 << 3;
 const TEXT_4: u8 = 4 << 3 | 2;
 const TEXT_5: u8 = 5 << 3 | 2;
 
-/// Appends one series with one sample, and its exemplar. `extra` are the exporter's own labels, sorted,
-/// written where the sample lacks the name.
+/// Appends one series with one sample, and its exemplar. `extra` are the exporter's own labels,
+/// sorted, written where the sample lacks the name.
 pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
     let sample_bytes = 9 + varint_field_bytes(sample.timestamp_ms);
     let exemplar = sample.exemplar.as_ref();

@@ -1,8 +1,9 @@
 //! Remote-write exporter: samples to snappy-compressed protobuf blocks, queued and sent in order.
 //!
-//! Follows the Prometheus Remote-Write 1.0 specification. A transaction stages into a [`batch::Batch`]
-//! of its own; on commit full blocks go to the queue and the rest joins the open batch, which closes
-//! on samples or time. One request is in flight at a time, so a retry is never overtaken.
+//! Follows the Prometheus Remote-Write 1.0 specification. A transaction stages into a
+//! [`batch::Batch`] of its own; on commit full blocks go to the queue and the rest joins the open
+//! batch, which closes on samples or time. One request is in flight at a time, so a retry is never
+//! overtaken.
 //!
 //! Leaves out native histograms and Remote-Write 2.0.
 

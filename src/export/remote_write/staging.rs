@@ -49,7 +49,8 @@ impl Staged {
         self.account_for_memory();
     }
 
-    /// Tells the queue what is held here, and gives up the oldest if even an empty queue lacks room.
+    /// Tells the queue what is held here, and gives up the oldest if even an empty queue lacks
+    /// room.
     fn account_for_memory(&mut self) {
         let sealed: u64 = self.sealed.iter().map(Block::held_bytes).sum();
         let held = sealed + self.batch.held_bytes();

@@ -215,7 +215,7 @@ impl HeadReader {
         stream: &mut Stream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut buffer = [0; READ_BYTES];
+        let mut buffer = vec![0; READ_BYTES];
         let count = ready!(stream.poll_read(context, &mut buffer))?;
         self.has_begun |= count > 0;
         self.bytes.extend_from_slice(&buffer[..count]);

@@ -69,7 +69,8 @@ fn bad_responses() {
     bad("HTTP/1.1 200 OK\r\nA: 1\r\n folded\r\n\r\n", "");
     bad("HTTP/1.1 200 OK\r\nA b: 1\r\n\r\n", "");
     bad(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_MAX + 1)), "64 headers");
-    assert!(response(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_MAX))).is_ok());
+    let most = "a: b\r\n".repeat(HEADERS_MAX);
+    assert!(response(&format!("HTTP/1.1 200 OK\r\n{most}\r\n")).is_ok());
 }
 
 fn request(text: &str) -> Result<(RequestHead, Framing), u16> {

@@ -14,17 +14,29 @@ use super::head::{head_len, Framing, HeadError, RequestHead, REQUEST_HEAD_BYTES_
 use super::server::Answer;
 use crate::net::{timeout, yield_now, Stream};
 
-/// From the first byte of a request to the end of its head; then 408.
-pub const HEAD_MS_MAX: u64 = 10_000;
+/// How long a server waits for its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Between requests; then the connection is closed.
+    pub idle_ms_max: u64,
+    /// From the first byte of a request to the end of its head; then 408.
+    pub head_ms_max: u64,
+    /// For reading a body; then 408.
+    pub body_ms_max: u64,
+    /// For writing an answer; then the connection is closed.
+    pub write_ms_max: u64,
+}
 
-/// Between requests; then the connection is closed.
-pub const IDLE_MS_MAX: u64 = 60_000;
-
-/// For reading a body; then 408.
-pub const BODY_MS_MAX: u64 = 30_000;
-
-/// For writing an answer; then the connection is closed.
-pub const WRITE_MS_MAX: u64 = 10_000;
+impl Default for Waits {
+    fn default() -> Waits {
+        Waits {
+            idle_ms_max: 60_000,
+            head_ms_max: 10_000,
+            body_ms_max: 30_000,
+            write_ms_max: 10_000,
+        }
+    }
+}
 
 /// Unread rest of a body that is dropped to keep the connection; with more it is closed.
 pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -40,11 +52,12 @@ const READ_BYTES: usize = 8192;
 pub(super) struct Connection {
     stream: Stream,
     buffer: Vec<u8>,
+    waits: Waits,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream) -> Connection {
-        Connection { stream, buffer: Vec::new() }
+    pub(super) fn new(stream: Stream, waits: Waits) -> Connection {
+        Connection { stream, buffer: Vec::new(), waits }
     }
 
     /// The next request's head, or the answer to a malformed one; None when no request comes.
@@ -52,12 +65,12 @@ impl Connection {
         // Only blank lines may precede a request (RFC 9112 §2.2).
         while self.buffer.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             self.buffer = Vec::new();
-            match within(IDLE_MS_MAX, self.read_more()).await {
+            match within(self.waits.idle_ms_max, self.read_more()).await {
                 Some(Ok(1..)) => {}
                 _ => return None,
             }
         }
-        match within(HEAD_MS_MAX, self.read_head()).await {
+        match within(self.waits.head_ms_max, self.read_head()).await {
             Some(result) => result,
             None => Some(Err(Answer::text(408, "the request's head took too long"))),
         }
@@ -85,9 +98,9 @@ impl Connection {
 
     /// Reads what is there; the buffer lives on the stack, so that idle connections have none.
     async fn read_more(&mut self) -> io::Result<usize> {
-        let Connection { stream, buffer } = self;
+        let Connection { stream, buffer, .. } = self;
         poll_fn(|context| {
-            let mut bytes = [0; READ_BYTES];
+            let mut bytes = vec![0; READ_BYTES];
             let count = ready!(stream.poll_read(context, &mut bytes))?;
             buffer.extend_from_slice(&bytes[..count]);
             Poll::Ready(Ok(count))
@@ -110,7 +123,10 @@ impl Connection {
         let has_body = method != "HEAD" && *status != 204 && *status != 304;
         let body: &[u8] = if has_body { body } else { &[] };
         let pieces = [head.as_bytes(), body];
-        matches!(within(WRITE_MS_MAX, self.stream.write_all(&pieces)).await, Some(Ok(())))
+        matches!(
+            within(self.waits.write_ms_max, self.stream.write_all(&pieces)).await,
+            Some(Ok(()))
+        )
     }
 
     /// Closes, after a last answer if one is given, so that the client can still read it.
@@ -173,7 +189,8 @@ impl<'c> Incoming<'c> {
     /// to give; `body` holds what it did then.
     pub async fn read_body(&mut self, body: &mut Vec<u8>, bytes_max: usize) -> Result<(), Answer> {
         let start = body.len();
-        let read = within(BODY_MS_MAX, self.read_body_slowly(body, bytes_max)).await;
+        let read =
+            within(self.connection.waits.body_ms_max, self.read_body_slowly(body, bytes_max)).await;
         let result = read.unwrap_or_else(|| Err(self.broken(408, "the body took too long")));
         if result.is_err() {
             body.truncate(start);

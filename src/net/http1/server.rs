@@ -9,8 +9,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::incoming::{Connection, Incoming};
-use crate::net::{spawn, Listener, Stream, Task};
+use super::incoming::{Connection, Incoming, Waits};
+use crate::net::{spawn, yield_now, Listener, Stream, Task};
 
 /// Connections open at once, of one listener.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -53,6 +53,14 @@ pub async fn serve<H>(listener: Listener, handler: H)
 where
     H: AsyncFn(&mut Incoming<'_>) -> Answer + 'static,
 {
+    serve_patiently(listener, Waits::default(), handler).await
+}
+
+/// As [`serve`], waiting for clients as long as told.
+pub async fn serve_patiently<H>(listener: Listener, waits: Waits, handler: H)
+where
+    H: AsyncFn(&mut Incoming<'_>) -> Answer + 'static,
+{
     let handler = Rc::new(handler);
     let mut slots: Vec<Slot> = Vec::new();
     loop {
@@ -63,10 +71,12 @@ where
             refuse(stream).await;
             continue;
         }
+        let connection = Connection::new(stream, waits);
         let idle_since = Rc::new(Cell::new(None));
         let (shared, handler) = (Rc::clone(&idle_since), Rc::clone(&handler));
-        let task = spawn(async move { converse(stream, &shared, &*handler).await });
+        let task = spawn(async move { converse(connection, &shared, &*handler).await });
         slots.push(Slot { task, idle_since });
+        yield_now().await;
     }
 }
 
@@ -89,12 +99,12 @@ async fn refuse(mut stream: Stream) {
 }
 
 /// Serves one connection until one side has had enough.
-async fn converse<H>(stream: Stream, idle_since: &Cell<Option<Instant>>, handler: &H)
+async fn converse<H>(mut connection: Connection, idle_since: &Cell<Option<Instant>>, handler: &H)
 where
     H: AsyncFn(&mut Incoming<'_>) -> Answer,
 {
-    let mut connection = Connection::new(stream);
     loop {
+        yield_now().await;
         idle_since.set(Some(Instant::now()));
         let Some(begun) = connection.next_head().await else { return };
         idle_since.set(None);

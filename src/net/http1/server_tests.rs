@@ -32,10 +32,17 @@ async fn echo(request: &mut Incoming<'_>) -> Answer {
 
 /// Runs `client` on a thread of its own while the server serves.
 fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+    with_waits(Waits::default(), client)
+}
+
+fn with_waits<T: Send + 'static>(
+    waits: Waits,
+    client: impl FnOnce(SocketAddr) -> T + Send + 'static,
+) -> T {
     run(async {
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
         let addr = listener.local_addr();
-        let _server = spawn(serve(listener, echo));
+        let _server = spawn(serve_patiently(listener, waits, echo));
         let thread = std::thread::spawn(move || client(addr));
         let finished = async {
             while !thread.is_finished() {
@@ -84,7 +91,7 @@ fn bad(request: &str, status: u16) {
     let begin: String = request.chars().take(80).collect();
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{begin:?}: {answer}");
     assert!(answer.contains("Connection: close\r\n"), "{begin:?}: {answer}");
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{begin:?}: {answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{begin:?}: {answer}");
 }
 
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -147,6 +154,12 @@ fn malformed_requests_are_refused() {
 }
 
 #[test]
+fn a_body_declared_too_large_is_refused_before_it_is_sent() {
+    let declared = format!("Expect: 100-continue\r\nContent-Length: {}", BODY_BYTES_MAX + 1);
+    bad(&format!("POST /echo HTTP/1.1\r\nHost: x\r\n{declared}\r\n\r\n"), 413);
+}
+
+#[test]
 fn a_body_of_exactly_the_limit_passes() {
     let body = "x".repeat(BODY_BYTES_MAX);
     let head =
@@ -202,4 +215,41 @@ fn idle_connections_give_way_at_the_limit_and_busy_ones_do_not() {
         busy[0].read_exact(&mut answer).expect("answer");
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
     });
+}
+
+#[test]
+fn slow_clients_are_not_waited_for() {
+    let waits = Waits { idle_ms_max: 50, head_ms_max: 50, body_ms_max: 50, write_ms_max: 50 };
+    let head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n";
+    for (sent, expected) in [
+        ("", ""),
+        ("\r\n", ""),
+        ("GET / HTTP/1.1\r\nHo", "HTTP/1.1 408 "),
+        (head, "HTTP/1.1 408 "),
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", FINE),
+    ] {
+        let answer = with_waits(waits, move |addr| {
+            let mut socket = connect(addr);
+            socket.write_all(sent.as_bytes()).expect("request");
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).expect("the server closes");
+            answer
+        });
+        assert!(answer.starts_with(expected), "{sent:?}: {answer}");
+        assert_eq!(answer.is_empty(), expected.is_empty(), "{sent:?}: {answer}");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_given_up() {
+    let waits = Waits { write_ms_max: 50, ..Waits::default() };
+    let head =
+        format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY_BYTES_MAX}\r\n\r\n");
+    let request = format!("{head}{}", "x".repeat(BODY_BYTES_MAX));
+    let sent = with_waits(waits, move |addr| {
+        let mut socket = connect(addr);
+        socket.set_write_timeout(Some(DEADLINE)).expect("deadline");
+        (0..1000).take_while(|_| socket.write_all(request.as_bytes()).is_ok()).count()
+    });
+    assert!(sent < 1000, "100 MB of answers went nowhere");
 }

@@ -1,8 +1,8 @@
 //! Which series a target has: who is new, who came twice, who vanished and needs a marker.
 //!
-//! Two parts: a table of hashes, 16 bytes per live series at most, and a compressed log of the label
-//! sets behind them, read only when a series vanishes. Both count under the memory budget. What
-//! takes long is done block by block, yielding in between.
+//! Two parts: a table of hashes, 16 bytes per live series at most, and a compressed log of the
+//! label sets behind them, read only when a series vanishes. Both count under the memory budget.
+//! What takes long is done block by block, yielding in between.
 
 use crate::model::{Family, Label, Part, Sample, STALE_NAN_BITS};
 use crate::net;

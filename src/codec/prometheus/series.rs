@@ -1,0 +1,162 @@
+//! Metric names and label sets, the part of a line that both formats share.
+//!
+//! Exposition formats, "Prometheus text format" and OpenMetrics 1.0, "ABNF", both with the quoted
+//! UTF-8 names of Prometheus 3: `{"a.b",c="d"}`. `STRICT` is OpenMetrics: no blanks inside braces,
+//! commas required. Texts stay escaped here; [`super::rewrite`] mends them where one is.
+
+use super::scan::{Cursor, Quoted, LABEL, LABEL_START, NAME, NAME_START};
+use super::Stop;
+use crate::model::{Label, NAME_LABEL};
+
+/// Most labels of one sample; a line with more is refused. Finding duplicates and sorting take
+/// quadratic time in the worst case, and this keeps that below a millisecond.
+pub(super) const LABELS_MAX: usize = 512;
+
+pub(super) const NOT_UNIQUE: &str = "label name is not unique";
+
+/// A metric name, or the name and labels of a sample.
+#[derive(Debug)]
+pub(super) struct Series<'w> {
+    pub name: &'w str,
+    /// Some name or value still holds escapes.
+    pub escaped: bool,
+}
+
+/// Reads `name{labels}`, `name` or `{"name",labels}`; blanks after the name are skipped unless
+/// `STRICT`.
+#[inline]
+pub(super) fn read_series<'w, const STRICT: bool>(
+    cursor: &mut Cursor<'w>,
+    labels: &mut Vec<Label<'w>>,
+) -> Result<Series<'w>, Stop> {
+    let name = cursor.take_name(NAME_START, NAME);
+    let mut series = Series { name, escaped: false };
+    if !STRICT {
+        cursor.skip_blanks();
+    }
+    if cursor.accept(b'{') {
+        read_labels::<STRICT>(cursor, labels, &mut series)?;
+    }
+    if series.name.is_empty() {
+        return Err(cursor.bad("no metric name"));
+    }
+    Ok(series)
+}
+
+/// Reads labels up to the closing brace; the opening one has been read.
+#[inline]
+pub(super) fn read_labels<'w, const STRICT: bool>(
+    cursor: &mut Cursor<'w>,
+    labels: &mut Vec<Label<'w>>,
+    series: &mut Series<'w>,
+) -> Result<(), Stop> {
+    let mut seen = name_bit(NAME_LABEL);
+    loop {
+        skip_blanks::<STRICT>(cursor);
+        let mut quoted = false;
+        let mut name = cursor.take_name(LABEL_START, LABEL);
+        if name.is_empty() {
+            match cursor.peek() {
+                b'}' => break,
+                b'"' => {
+                    let text = cursor.take_quoted::<STRICT>()?;
+                    (name, quoted) = (not_empty(cursor, text, &mut series.escaped)?, true);
+                }
+                _ => return Err(cursor.bad("bad label name")),
+            }
+        }
+        skip_blanks::<STRICT>(cursor);
+        if cursor.accept(b'=') {
+            let value = read_value::<STRICT>(cursor, &mut series.escaped)?;
+            let bit = name_bit(name);
+            if seen & bit != 0 && is_taken(labels, name) {
+                return Err(cursor.bad(NOT_UNIQUE));
+            }
+            if labels.len() == LABELS_MAX {
+                return Err(cursor.bad("too many labels"));
+            }
+            seen |= bit;
+            labels.push(Label { name, value });
+            skip_blanks::<STRICT>(cursor);
+            if !cursor.accept(b',') && STRICT && cursor.peek() != b'}' {
+                return Err(cursor.bad("expected a comma or closing brace"));
+            }
+        } else if quoted && series.name.is_empty() {
+            series.name = name;
+            if !cursor.accept(b',') && cursor.peek() != b'}' {
+                return Err(cursor.bad("expected a comma or closing brace"));
+            }
+        } else {
+            return Err(cursor.bad("expected = after a label name"));
+        }
+    }
+    cursor.at += 1;
+    Ok(())
+}
+
+#[inline]
+fn skip_blanks<const STRICT: bool>(cursor: &mut Cursor<'_>) {
+    if !STRICT {
+        cursor.skip_blanks();
+    }
+}
+
+#[inline]
+fn read_value<'w, const STRICT: bool>(
+    cursor: &mut Cursor<'w>,
+    escaped: &mut bool,
+) -> Result<&'w str, Stop> {
+    skip_blanks::<STRICT>(cursor);
+    if cursor.peek() != b'"' {
+        return Err(cursor.bad("label value is not quoted"));
+    }
+    let value = cursor.take_quoted::<STRICT>()?;
+    *escaped |= value.escaped;
+    Ok(value.text)
+}
+
+/// A name in quotes: any UTF-8 text that is not empty.
+fn not_empty<'w>(
+    cursor: &Cursor<'w>,
+    name: Quoted<'w>,
+    escaped: &mut bool,
+) -> Result<&'w str, Stop> {
+    if name.text.is_empty() {
+        return Err(cursor.bad("empty name"));
+    }
+    *escaped |= name.escaped;
+    Ok(name.text)
+}
+
+/// Reads the name of a HELP, TYPE or UNIT line.
+pub(super) fn read_metric_name<'w, const STRICT: bool>(
+    cursor: &mut Cursor<'w>,
+) -> Result<Series<'w>, Stop> {
+    let mut series = Series { name: cursor.take_name(NAME_START, NAME), escaped: false };
+    if cursor.peek() == b'"' && series.name.is_empty() {
+        let text = cursor.take_quoted::<STRICT>()?;
+        series.name = not_empty(cursor, text, &mut series.escaped)?;
+    }
+    if series.name.is_empty() {
+        return Err(cursor.bad("bad metric name"));
+    }
+    Ok(series)
+}
+
+/// One of 64 bits: names whose bits differ differ, which spares most of the comparisons.
+#[inline]
+fn name_bit(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let ends = bytes.first().zip(bytes.last());
+    let (first, last) = ends.map_or((0, 0), |(&first, &last)| (first, last));
+    1 << ((usize::from(first) + 3 * usize::from(last) + 11 * bytes.len()) % 64)
+}
+
+fn is_taken(labels: &[Label<'_>], name: &str) -> bool {
+    name == NAME_LABEL || labels.iter().any(|label| label.name == name)
+}
+
+/// True if some name occurs twice, or is the metric name's.
+pub(super) fn has_duplicates(labels: &[Label<'_>]) -> bool {
+    (0..labels.len()).any(|at| is_taken(&labels[..at], labels[at].name))
+}
