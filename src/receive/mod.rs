@@ -1,1 +1,3 @@
 //! Receivers: one room per way in. They speak to the pipeline and never to an exporter.
+
+pub mod ecs;
