@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod admin;
+pub mod aws;
 pub mod codec;
 pub mod export;
 pub mod flags;

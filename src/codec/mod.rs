@@ -6,3 +6,5 @@ pub mod gzip;
 pub mod prometheus;
 pub mod snappy;
 pub mod statsd;
+pub mod json;
+pub mod rfc3339;

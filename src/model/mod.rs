@@ -5,9 +5,11 @@
 //! downstream guesses from names. Nothing here does I/O or owns more than it must.
 
 mod float;
+mod identity;
 mod labels;
 
 pub use float::{push_float, FloatStyle};
+pub use identity::{Identity, IdentityConfig, IDENTITY_LABELS};
 pub use labels::{recycle, sort_labels, OwnedLabels};
 
 /// The label that holds the metric's name (Prometheus data model).

@@ -2,3 +2,4 @@
 
 pub mod scrape;
 pub mod statsd;
+pub mod ecs;
