@@ -1,0 +1,240 @@
+//! From an address to an established connection: name, TCP, proxy, TLS.
+//!
+//! Names are resolved for each connection, so that a moved service is found. Addresses are tried
+//! one after another, families alternating, each with its share of the time, so that one dead
+//! address does not use it up. A proxy (`proxy=http://…`) gets CONNECT for `https` and the absolute
+//! form for `http` (RFC 9110 §9.3.6, RFC 9112 §3.2.2); it resolves the names then.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::Async;
+
+use super::dns::Resolver;
+use super::http1::head::{head_len, ResponseHead};
+use super::tls::{self, Tls};
+use super::url::{Scheme, Url};
+use super::{timeout, ClientConfig, Error, ErrorKind, Stream};
+
+/// For all addresses of a name together.
+const CONNECT_MS_MAX: u64 = 10_000;
+
+/// The least time one address gets, however many there are.
+const ADDRESS_MS_MIN: u64 = 2_000;
+
+/// Addresses tried; the rest of the list is ignored.
+const ADDRESSES_MAX: usize = 6;
+
+/// For the TLS handshake, and for the proxy's answer to CONNECT.
+const HANDSHAKE_MS_MAX: u64 = 10_000;
+
+/// Longest answer of a proxy to CONNECT.
+const PROXY_HEAD_BYTES_MAX: usize = 4096;
+
+/// Makes connections to one endpoint.
+pub struct Connector {
+    url: Url,
+    proxy: Option<Url>,
+    tls: Option<Tls>,
+    resolver: Rc<Resolver>,
+}
+
+impl Connector {
+    /// Checks the TLS and proxy settings; connects to nothing.
+    pub fn new(
+        url: &Url,
+        config: &ClientConfig,
+        resolver: Rc<Resolver>,
+    ) -> Result<Connector, String> {
+        Connector::with_alpn(url, config, resolver, &["http/1.1"])
+    }
+
+    /// As [`Connector::new`], offering these protocols in the TLS handshake.
+    pub fn with_alpn(
+        url: &Url,
+        config: &ClientConfig,
+        resolver: Rc<Resolver>,
+        alpn: &[&str],
+    ) -> Result<Connector, String> {
+        let tls = match url.scheme {
+            Scheme::Https => Some(Tls::new(&url.host, config, alpn)?),
+            Scheme::Http if config.has_tls_keys() => {
+                return Err("tls.*: the address begins with http://; TLS needs https://".to_owned())
+            }
+            Scheme::Http => None,
+        };
+        if config.proxy.as_ref().is_some_and(|proxy| proxy.scheme != Scheme::Http) {
+            return Err("proxy: must be an http:// address".to_owned());
+        }
+        Ok(Connector { url: url.clone(), proxy: config.proxy.clone(), tls, resolver })
+    }
+
+    /// The endpoint, `host:port` as given.
+    pub fn authority(&self) -> String {
+        self.url.authority()
+    }
+
+    /// What a request's target must be preceded by: a proxy wants the whole address for `http`.
+    pub fn target_prefix(&self) -> Option<String> {
+        let is_needed = self.proxy.is_some() && self.tls.is_none();
+        is_needed.then(|| format!("http://{}", self.url.authority()))
+    }
+
+    /// Connects; bounded in time by this file's limits.
+    pub async fn connect(&self) -> Result<Stream, Error> {
+        let endpoint = self.proxy.as_ref().unwrap_or(&self.url);
+        let mut socket = self.connect_tcp(endpoint).await?;
+        let Some(tls) = &self.tls else { return Ok(Stream::Plain(socket)) };
+        let peer = self.url.host_port();
+        if let Some(proxy) = &self.proxy {
+            let proxy = proxy.host_port();
+            let tunnel = open_tunnel(&mut socket, &peer, &proxy);
+            within(HANDSHAKE_MS_MAX, "no answer to CONNECT", &proxy, tunnel).await?;
+        }
+        within(HANDSHAKE_MS_MAX, "no tls handshake", &peer, handshake(tls, socket, &peer)).await
+    }
+
+    async fn connect_tcp(&self, url: &Url) -> Result<Async<TcpStream>, Error> {
+        let addresses = self.addresses(&url.host).await?;
+        let share_ms = (CONNECT_MS_MAX / addresses.len().max(1) as u64).max(ADDRESS_MS_MIN);
+        let mut failures = Vec::new();
+        for ip in addresses {
+            let address = SocketAddr::new(ip, url.port);
+            let attempt = Async::<TcpStream>::connect(address);
+            let failure = match timeout(Duration::from_millis(share_ms), attempt).await {
+                Ok(Ok(socket)) => {
+                    // Only a delay would be lost.
+                    let _ = socket.get_ref().set_nodelay(true);
+                    return Ok(socket);
+                }
+                Ok(Err(error)) => format!("{address}: {error}"),
+                Err(_) => format!("{address}: no answer in {share_ms} ms"),
+            };
+            failures.push(failure);
+        }
+        let message = format!("connect to {}: {}", url.host_port(), failures.join("; "));
+        Err(Error::new(ErrorKind::Connect, message))
+    }
+
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
+        if let Some(known) = without_resolver(host) {
+            return Ok(known);
+        }
+        match self.resolver.resolve(host).await {
+            Ok(addresses) => Ok(alternating(addresses)),
+            Err(error) => Err(Error::new(ErrorKind::Resolve, format!("resolve {host}: {error}"))),
+        }
+    }
+}
+
+/// Literal addresses and `localhost` (RFC 6761 §6.3) need no question.
+fn without_resolver(host: &str) -> Option<Vec<IpAddr>> {
+    if host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost") {
+        return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    host.parse().ok().map(|ip| vec![ip])
+}
+
+/// Families in turn, beginning with the first one's; else in the order given.
+fn alternating(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let Some(first) = addresses.first().map(IpAddr::is_ipv6) else { return addresses };
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|ip| ip.is_ipv6() == first);
+    let (mut same, mut other) = (same.into_iter(), other.into_iter());
+    let mut order = Vec::new();
+    loop {
+        let before = order.len();
+        order.extend(same.next());
+        order.extend(other.next());
+        if order.len() == before || order.len() >= ADDRESSES_MAX {
+            order.truncate(ADDRESSES_MAX);
+            return order;
+        }
+    }
+}
+
+/// Runs a step of connecting to `peer` within its time.
+async fn within<T>(
+    limit_ms: u64,
+    what: &str,
+    peer: &str,
+    step: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(Duration::from_millis(limit_ms), step).await.unwrap_or_else(|_| {
+        let message = format!("{what} from {peer} in {limit_ms} ms");
+        Err(Error::new(ErrorKind::Connect, message))
+    })
+}
+
+async fn handshake(tls: &Tls, socket: Async<TcpStream>, peer: &str) -> Result<Stream, Error> {
+    let fail =
+        |reason: String| Error::new(ErrorKind::Tls, format!("tls handshake with {peer}: {reason}"));
+    let connector = tls.connector().map_err(fail)?;
+    match connector.connect(tls.server_name(), socket).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) => Err(fail(tls::describe(&error).unwrap_or_else(|| error.to_string()))),
+    }
+}
+
+/// Asks a proxy for a tunnel to `target`.
+async fn open_tunnel(
+    socket: &mut Async<TcpStream>,
+    target: &str,
+    proxy: &str,
+) -> Result<(), Error> {
+    let fail = |reason: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Connect, format!("proxy {proxy}, CONNECT {target}: {reason}"))
+    };
+    let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.map_err(|error| fail(&error))?;
+    let mut answer = Vec::new();
+    loop {
+        let mut buffer = [0; 512];
+        let count = socket.read(&mut buffer).await.map_err(|error| fail(&error))?;
+        answer.extend_from_slice(&buffer[..count]);
+        if let Some(len) = head_len(&answer, 0) {
+            let head = ResponseHead::parse(&answer[..len]).map_err(|error| fail(&error))?;
+            return match head.status {
+                200..=299 if len == answer.len() => Ok(()),
+                200..=299 => Err(fail(&"the proxy spoke before the tunnel's end did")),
+                status => Err(fail(&format_args!("answered {status}"))),
+            };
+        }
+        if count == 0 || answer.len() > PROXY_HEAD_BYTES_MAX {
+            return Err(fail(&"no complete answer"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_alternate() {
+        let order = |text: &str| -> String {
+            let list = text.split(' ').map(|ip| ip.parse().unwrap()).collect();
+            alternating(list).iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order("::1 ::2 1.1.1.1 1.1.1.2 1.1.1.3"), "::1 1.1.1.1 ::2 1.1.1.2 1.1.1.3");
+        assert_eq!(order("1.1.1.1 1.1.1.2 ::1"), "1.1.1.1 ::1 1.1.1.2");
+        assert_eq!(order("1.1.1.1"), "1.1.1.1");
+        assert_eq!(
+            order("1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 ::1 ::2 ::3").matches(' ').count(),
+            5
+        );
+    }
+
+    #[test]
+    fn local_names_are_known() {
+        for host in ["localhost", "LocalHost", "localhost."] {
+            assert_eq!(without_resolver(host).unwrap().len(), 2, "{host}");
+        }
+        assert_eq!(without_resolver("::1").unwrap(), [IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+        assert_eq!(without_resolver("example.com"), None);
+        assert_eq!(without_resolver("localhost.example.com"), None);
+    }
+}
