@@ -1,6 +1,15 @@
 //! What AWS asks of a client: signatures, credentials, regions, endpoints, and a clock that is right.
 
+pub mod clock_skew;
 pub mod credentials;
+pub mod environment;
 pub mod json;
+pub mod region;
+pub mod service_error;
+pub mod signer;
 pub mod sigv4;
 pub mod time;
+pub mod xml;
+
+pub use environment::Environment;
+pub use signer::{signable, Advice, Aws, SigV4Config, Signer};
