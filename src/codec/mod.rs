@@ -3,8 +3,8 @@
 pub mod crc32;
 pub mod deflate;
 pub mod gzip;
+pub mod json;
 pub mod prometheus;
+pub mod rfc3339;
 pub mod snappy;
 pub mod statsd;
-pub mod json;
-pub mod rfc3339;

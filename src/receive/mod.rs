@@ -1,5 +1,5 @@
 //! Receivers: one room per way in. They speak to the pipeline and never to an exporter.
 
+pub mod ecs;
 pub mod scrape;
 pub mod statsd;
-pub mod ecs;

@@ -16,6 +16,7 @@ const fn gauge(name: &'static str, help: &'static str) -> Family<'static> {
     Family { name, metric_type: MetricType::Gauge, unit: "", help }
 }
 
+#[allow(clippy::type_complexity)] // A table of names and getters, read as such.
 #[rustfmt::skip]
 const TASK: [(Family<'static>, fn(&Task<'_>) -> Option<f64>); 2] = [
     (gauge("ecs_task_clock_error_bound_seconds", "Largest error of the task's clock."),
@@ -24,6 +25,7 @@ const TASK: [(Family<'static>, fn(&Task<'_>) -> Option<f64>); 2] = [
         |t| t.clock_synchronized.map(f64::from)),
 ];
 
+#[allow(clippy::type_complexity)] // A table of names and getters, read as such.
 #[rustfmt::skip]
 const CONTAINER: [(Family<'static>, fn(&Member<'_>) -> Option<f64>); 4] = [
     (gauge("ecs_container_health_status", "1 if the container's health check passes, else 0."),

@@ -28,13 +28,16 @@ fn samples(vocabularies: &[Vocabulary]) -> Vec<(String, f64)> {
     let stats = parse_stats(STATS.as_bytes()).expect("statistics");
     let cycle =
         Cycle { task: &task, stats: &stats, now_ms: 1_767_323_420_000, labels: &[], vocabularies };
-    let (mut seen, mut open) = (Vec::new(), None);
+    let (mut seen, mut open) = (Vec::new(), None::<String>);
     collect(&cycle, &mut State::default(), &mut |output| match output {
         Output::Sample(sample) => {
             let names: Vec<_> = sample.labels.iter().map(|label| label.name).collect();
             assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
-            assert!(open.is_none_or(|name| name == sample.family.name), "family left open");
-            open = Some(sample.family.name.to_owned().leak());
+            assert!(
+                open.as_ref().is_none_or(|name| name == sample.family.name),
+                "family left open"
+            );
+            open = Some(sample.family.name.to_owned());
             let container = crate::model::label_value(sample.labels, "container_name");
             seen.push((format!("{}{{{container}}}", sample.name()), sample.value));
         }
