@@ -63,6 +63,7 @@ const DEPENDENCIES: &[&str] = &[
     "rustix",
     "libc",
     "log",
+    "ring",
     "fastrand",
 ];
 const DEV_DEPENDENCIES: &[&str] = &[];

@@ -1,7 +1,7 @@
 //! How far the local clock is from AWS's, learnt from the Date header of a refusal.
 //!
-//! A signature is valid for five minutes around the server's time. Only a refusal teaches: an answer
-//! that accepted the signature proves the clock good enough, whatever its Date says. After a
+//! A signature is valid for five minutes around the server's time. Only a refusal teaches: an
+//! answer that accepted the signature proves the clock good enough, whatever its Date says. After a
 //! correction the difference is gone, so that the same refusal cannot correct again.
 
 use super::time::parse_http_date;
@@ -9,8 +9,8 @@ use super::time::parse_http_date;
 /// Smaller differences do not explain a refusal that gives another reason.
 const UNNAMED_MS_MIN: i64 = 4 * 60_000;
 
-/// Smaller differences are not worth a correction even if the refusal is about time: the Date header
-/// counts whole seconds and was on its way.
+/// Smaller differences are not worth a correction even if the refusal is about time: the Date
+/// header counts whole seconds and was on its way.
 const NAMED_MS_MIN: i64 = 5_000;
 
 /// No clock is this far off; such a Date header is wrong itself.

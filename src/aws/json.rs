@@ -1,9 +1,9 @@
-//! The few string members that are read from AWS's small JSON documents (RFC 8259): credentials, the
-//! identity document, the task's metadata, errors.
+//! The few string members that are read from AWS's small JSON documents (RFC 8259): credentials,
+//! the identity document, the task's metadata, errors.
 //!
 //! Strict, in one pass, nesting bounded. Only members of the outermost object are returned, and of
-//! those only strings; the others are checked and skipped. A derived parser was not taken: nanoserde's
-//! loops for ever on `{"x":[` and panics on `{"x":,`.
+//! those only strings; the others are checked and skipped. A derived parser was not taken:
+//! nanoserde's loops for ever on `{"x":[` and panics on `{"x":,`.
 
 /// Deepest nesting accepted; deeper is an error.
 const DEPTH_MAX: usize = 64;
@@ -13,7 +13,8 @@ const DEPTH_MAX: usize = 64;
 pub struct Members(Vec<(String, String)>);
 
 impl Members {
-    /// Parses a whole document; the error says at which byte it went wrong, and shows nothing of it.
+    /// Parses a whole document; the error says at which byte it went wrong, and shows nothing of
+    /// it.
     pub fn parse(text: &str) -> Result<Members, String> {
         let mut reader = Reader { text, at: 0, strings: Vec::new() };
         match reader.document() {
@@ -67,7 +68,7 @@ impl Reader<'_> {
         loop {
             self.blanks();
             let name = self.string()?;
-            self.expect(b':')?;
+            self.must_take(b':')?;
             self.blanks();
             if depth == 1 && self.peek()? == b'"' {
                 let value = self.string()?;
@@ -76,7 +77,7 @@ impl Reader<'_> {
                 self.value(depth + 1)?;
             }
             if !self.take(b',') {
-                return self.expect(b'}');
+                return self.must_take(b'}');
             }
         }
     }
@@ -90,7 +91,7 @@ impl Reader<'_> {
             self.blanks();
             self.value(depth + 1)?;
             if !self.take(b',') {
-                return self.expect(b']');
+                return self.must_take(b']');
             }
         }
     }
@@ -201,7 +202,7 @@ impl Reader<'_> {
         is_next
     }
 
-    fn expect(&mut self, byte: u8) -> Option<()> {
+    fn must_take(&mut self, byte: u8) -> Option<()> {
         self.take(byte).then_some(())
     }
 }

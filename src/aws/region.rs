@@ -2,8 +2,8 @@
 //!
 //! Host names follow the endpoint rules that AWS publishes for its SDKs (partitions, FIPS and
 //! dual-stack variants) and AWS PrivateLink's naming of interface endpoints. A region is found by
-//! setting, host name, `AWS_REGION`, `AWS_DEFAULT_REGION`, and at last from a metadata endpoint, whose
-//! documents are read here and fetched elsewhere.
+//! setting, host name, `AWS_REGION`, `AWS_DEFAULT_REGION`, and at last from a metadata endpoint,
+//! whose documents are read here and fetched elsewhere.
 
 use super::environment::Environment;
 use super::json::Members;

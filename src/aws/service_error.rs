@@ -1,8 +1,9 @@
-//! The error in the body of an AWS service's refusal: JSON of several spellings, or XML of the query
-//! protocol (AWS JSON 1.0/1.1, REST-JSON and Query protocols).
+//! The error in the body of an AWS service's refusal: JSON of several spellings, or XML of the
+//! query protocol (AWS JSON 1.0/1.1, REST-JSON and Query protocols).
 //!
-//! Bodies are foreign and may be cut; what cannot be read is an empty code and message. Messages about
-//! bad signatures repeat the canonical request, session token included: all from there on is left out.
+//! Bodies are foreign and may be cut; what cannot be read is an empty code and message. Messages
+//! about bad signatures repeat the canonical request, session token included: all from there on is
+//! left out.
 
 use super::json::Members;
 use super::xml::text_of;
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn what_was_signed_is_not_repeated() {
         let body = "{\"message\":\"The signature we calculated does not match.\\n\\nThe Canonical \
-                    String for this request should have been\\n'POST x-amz-security-token:s3cret'\"}";
+               String for this request should have been\\n'POST x-amz-security-token:s3cret'\"}";
         ok(body, "", "The signature we calculated does not match.");
         ok(r#"{"message":"No. The Canonical String is s3cret"}"#, "", "No.");
     }

@@ -1,8 +1,8 @@
 //! What an exporter signs with: SigV4, the credentials, the region, the clock's offset, and what a
 //! refusal means for the next attempt.
 //!
-//! Region and credentials are found when the first request is signed, so that a start never waits for
-//! them; failing to find them is an error of the attempt, not an answer of the server.
+//! Region and credentials are found when the first request is signed, so that a start never waits
+//! for them; failing to find them is an error of the attempt, not an answer of the server.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -101,9 +101,9 @@ impl Aws {
     }
 }
 
-/// The address as it must be sent, so that what is signed is what arrives: the host in lower case, no
-/// port that is the scheme's own, no dot segments or repeated slashes, and the query encoded the one
-/// way that SigV4 knows (a `+` is a blank, as in forms).
+/// The address as it must be sent, so that what is signed is what arrives: the host in lower case,
+/// no port that is the scheme's own, no dot segments or repeated slashes, and the query encoded
+/// the one way that SigV4 knows (a `+` is a blank, as in forms).
 pub fn signable(url: Url) -> Url {
     let default_port = match url.scheme {
         Scheme::Http => 80,
@@ -133,8 +133,8 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Checks the settings. `service_default` is taken where neither a setting nor the host names one.
-    /// It is an error if no region is known and nothing that could tell one exists.
+    /// Checks the settings. `service_default` is taken where neither a setting nor the host names
+    /// one. It is an error if no region is known and nothing that could tell one exists.
     pub fn new(
         aws: &Rc<Aws>,
         config: &SigV4Config,
@@ -169,8 +169,8 @@ impl Signer {
         })
     }
 
-    /// Appends the signature's header lines to `lines`, which hold the request's other headers. `url`
-    /// is what [`signable`] made of it, `body` is as it will be sent.
+    /// Appends the signature's header lines to `lines`, which hold the request's other headers.
+    /// `url` is what [`signable`] made of it, `body` is as it will be sent.
     pub async fn sign(
         &self,
         method: &str,

@@ -74,7 +74,8 @@ fn a_request_is_signed_in_place() {
         let body = vec![7; 3 * TURN_BYTES_MAX + 1];
         signer.sign("POST", &url, &mut lines, &[&body, b"x"], 0).await.unwrap();
         assert!(lines.starts_with("Content-Type: text/plain\r\nUser-Agent: x\r\nAuthorization: "));
-        assert!(lines.contains("/19700101/eu-west-1/aps/aws4_request, SignedHeaders=content-type;"));
+        let scope = "/19700101/eu-west-1/aps/aws4_request, SignedHeaders=content-type;";
+        assert!(lines.contains(scope));
         assert!(lines.ends_with("\r\nX-Amz-Date: 19700101T000000Z\r\n"));
         assert_eq!(hash(&[&body, b"x"]).await, PayloadHash::of(&[&body, b"x"]));
     });

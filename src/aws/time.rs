@@ -1,8 +1,8 @@
-//! The three notations of time that AWS uses: RFC 3339 (§5.6, expiry of credentials), the basic format
-//! of SigV4 (`20260102T030405Z`), and the Date header (RFC 9110 §5.6.7).
+//! The three notations of time that AWS uses: RFC 3339 (§5.6, expiry of credentials), the basic
+//! format of SigV4 (`20260102T030405Z`), and the Date header (RFC 9110 §5.6.7).
 //!
-//! Left out: the two obsolete forms of the Date header, which AWS does not send; leap seconds count as
-//! the second after.
+//! Left out: the two obsolete forms of the Date header, which AWS does not send; leap seconds
+//! count as the second after.
 
 use crate::observe::log::Utc;
 

@@ -1,10 +1,11 @@
 //! The text of single elements in the answers of STS (Query protocol, XML 1.0).
 //!
-//! Nothing more: elements are found by name anywhere in the document, and must hold text alone. Left
-//! out: attributes of the elements read, namespaces, CDATA, comments, which STS does not send there.
+//! Nothing more: elements are found by name anywhere in the document, and must hold text alone.
+//! Left out: attributes of the elements read, namespaces, CDATA, comments, which STS does not send
+//! there.
 
-/// The text of the first element of this name, references resolved; None where there is none, where it
-/// is not ended, or where it holds anything but text.
+/// The text of the first element of this name, references resolved; None where there is none,
+/// where it is not ended, or where it holds anything but text.
 pub fn text_of(document: &str, name: &str) -> Option<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let (_, rest) = document.split_once(&open)?;

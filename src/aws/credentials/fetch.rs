@@ -1,5 +1,5 @@
-//! Asking for credentials and documents: container endpoints, IMDSv2 (with v1 where that is refused),
-//! STS. Bodies and times are bounded; redirects are an error; proxies are never used.
+//! Asking for credentials and documents: container endpoints, IMDSv2 (with v1 where that is
+//! refused), STS. Bodies and times are bounded; redirects are an error; proxies are never used.
 //!
 //! Connections are not kept: the next request comes in minutes or hours.
 
@@ -295,7 +295,8 @@ impl StsFailure {
     }
 }
 
-/// What an endpoint that is not trusted to keep secrets out of its errors said: the status, and a code.
+/// What an endpoint that is not trusted to keep secrets out of its errors said: the status, and a
+/// code.
 fn refusal(reply: &Reply) -> String {
     let error = ServiceError::parse(&reply.body);
     let words = [error.code, error.message].join(" ");

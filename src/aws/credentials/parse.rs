@@ -1,5 +1,5 @@
-//! Answers that hold credentials: JSON of the container endpoints and of IMDS, XML of STS (AWS STS API
-//! reference, AssumeRole and AssumeRoleWithWebIdentity).
+//! Answers that hold credentials: JSON of the container endpoints and of IMDS, XML of STS (AWS STS
+//! API reference, AssumeRole and AssumeRoleWithWebIdentity).
 //!
 //! Errors name the member that is missing or bad, never its value.
 

@@ -1,10 +1,11 @@
 //! One set of credentials for all who sign with it: fetched when first asked for, again before it
 //! expires, and once more after a service refused it.
 //!
-//! A set that is still valid serves on while a new one is fetched, and while fetching fails. All who
-//! wait share one request. Failures are tried again after 1 s, then ×2 up to 60 s; between two tries
-//! the last failure is the answer. Expired credentials of IMDS serve on, as AWS may still take them
-//! in an outage; so do those that their source hands out as expired, since then the clock is wrong.
+//! A set that is still valid serves on while a new one is fetched, and while fetching fails. All
+//! who wait share one request. Failures are tried again after 1 s, then ×2 up to 60 s; between two
+//! tries the last failure is the answer. Expired credentials of IMDS serve on, as AWS may still
+//! take them in an outage; so do those that their source hands out as expired, since then the
+//! clock is wrong.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -254,7 +255,8 @@ impl Provider {
         }
     }
 
-    /// Whether to ask STS again at once: the clock was corrected, or other base credentials may help.
+    /// Whether to ask STS again at once: the clock was corrected, or other base credentials may
+    /// help.
     fn may_help(&self, base: &Provider, failure: &StsFailure, unix_ms: i64) -> bool {
         let mut skew = self.skew.get();
         let words = (failure.error.code.as_str(), failure.error.message.as_str());

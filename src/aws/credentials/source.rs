@@ -1,5 +1,6 @@
 //! Where credentials come from, in the order of AWS's SDKs: environment, web identity, container
-//! endpoint (ECS task role, EKS Pod Identity), EC2 instance role; and on top of one of these a role.
+//! endpoint (ECS task role, EKS Pod Identity), EC2 instance role; and on top of one of these a
+//! role.
 //!
 //! Pure: the environment is given. A source that is configured is the only one tried; what is wrong
 //! with it is said when credentials are asked for, not at the start.
@@ -75,8 +76,8 @@ impl Source {
             Some(Ok(source)) => return source,
             Some(Err(reason)) => return Source::Nothing(format!("container endpoint: {reason}")),
             None => tried.push(
-                "container endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set: has the task \
-                 definition a taskRoleArn?)"
+                "container endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set: has the \
+                 task definition a taskRoleArn?)"
                     .to_owned(),
             ),
         }

@@ -2,8 +2,8 @@
 //! canonical request").
 //!
 //! Paths are normalised and encoded once more, as every service but S3 has it. Query parameters are
-//! decoded and encoded again, then sorted as pairs of encoded key and value. Headers that a proxy may
-//! change on the way are left out.
+//! decoded and encoded again, then sorted as pairs of encoded key and value. Headers that a proxy
+//! may change on the way are left out.
 
 use std::fmt::Write;
 

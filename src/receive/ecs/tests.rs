@@ -11,7 +11,7 @@ const TASK: &str = r#"{"Cluster":"arn:aws:ecs:eu-west-1:111122223333:cluster/dem
    "KnownStatus":"RUNNING","Limits":{"CPU":256},"StartedAt":"2026-01-02T03:04:16Z",
    "Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.9"]}]},
   {"DockerId":"x-2","Name":"init","Image":"busybox","KnownStatus":"STOPPED","ExitCode":0,
-   "Limits":{"CPU":2},"StartedAt":"2026-01-02T03:04:16Z","FinishedAt":"2026-01-02T03:04:18.25Z"}]}"#;
+"Limits":{"CPU":2},"StartedAt":"2026-01-02T03:04:16Z","FinishedAt":"2026-01-02T03:04:18.25Z"}]}"#;
 const STATS: &str = r#"{"x-2":null,"x-1":{"read":"2026-01-02T03:10:20Z",
  "preread":"2026-01-02T03:10:10Z","blkio_stats":{"io_service_bytes_recursive":[
   {"major":259,"minor":0,"op":"read","value":4096},
