@@ -14,18 +14,45 @@ const INTEGER_DIGITS_MAX: usize = 6;
 
 /// True if `text` is surely its own normal form; what is in doubt goes through [`push_bound`].
 pub(super) fn is_normal(text: &str) -> bool {
+    let bytes = text.as_bytes();
     if text == "+Inf" {
         return true;
     }
-    let bytes = text.as_bytes();
+    if bytes.len() > DIGITS_MAX {
+        return false;
+    }
+    if let Some(at) = bytes.iter().position(|&byte| byte == b'e') {
+        return is_normal_mantissa(&bytes[..at]) && is_normal_exponent(&bytes[at + 1..]);
+    }
     let Some(point) = bytes.iter().position(|&byte| byte == b'.') else { return false };
     let (integer, fraction) = (&bytes[..point], &bytes[point + 1..]);
     // Below 0.0001 the exponent form is used.
     let large = integer != b"0" || fraction.iter().take(4).any(|&digit| digit != b'0');
-    is_plain_integer(integer)
-        && fraction.iter().all(u8::is_ascii_digit)
-        && bytes.len() <= DIGITS_MAX + 1
-        && (fraction == b"0" || fraction.last().is_some_and(|&digit| digit != b'0') && large)
+    is_plain_integer(integer) && (fraction == b"0" || is_short_fraction(fraction) && large)
+}
+
+/// `d` or `d.ddd`.
+fn is_normal_mantissa(mantissa: &[u8]) -> bool {
+    match mantissa {
+        [b'1'..=b'9'] => true,
+        [b'1'..=b'9', b'.', fraction @ ..] => is_short_fraction(fraction),
+        _ => false,
+    }
+}
+
+/// A sign and two digits, for which the exponent form is due.
+fn is_normal_exponent(exponent: &[u8]) -> bool {
+    match exponent {
+        [b'+', b'0', unit] => (b'6'..=b'9').contains(unit),
+        [b'-', b'0', unit] => (b'5'..=b'9').contains(unit),
+        [b'+' | b'-', b'1'..=b'9', unit] => unit.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// Digits that do not end in zero.
+fn is_short_fraction(digits: &[u8]) -> bool {
+    digits.iter().all(u8::is_ascii_digit) && digits.last().is_some_and(|&digit| digit != b'0')
 }
 
 /// Digits without leading zeros, few enough to stay out of the exponent form.
@@ -99,7 +126,9 @@ mod tests {
 
     #[test]
     fn usual_bounds_take_the_short_cut() {
-        for text in ["0.005", "0.5", "1.0", "0.0", "2.5", "100000.0", "0.0001", "+Inf", "0.99"] {
+        for text in
+            ["0.005", "0.5", "1.0", "0.0", "2.5", "100000.0", "0.0001", "+Inf", "1e+06", "2.5e-05"]
+        {
             assert!(is_normal(text), "{text}");
         }
     }
@@ -107,11 +136,11 @@ mod tests {
     #[test]
     fn short_cut_and_long_way_agree() {
         let mut seed = 3_u64;
-        for _ in 0..50_000 {
+        for _ in 0..100_000 {
             let mut text = String::new();
             for _ in 0..seed >> 61 {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                text.push(['0', '0', '1', '9', '.', '0', '5', 'e'][(seed >> 61) as usize]);
+                text.push(['0', '+', '1', '9', '.', '0', '-', 'e'][(seed >> 61) as usize]);
             }
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             normal(&text);

@@ -274,12 +274,14 @@ impl Parser {
         if line.is_ok() && cursor.at - start > LINE_BYTES_MAX + 1 {
             return Err(Stop::Bad { at: cursor.at - 1, reason: TOO_LONG }.into());
         }
-        let line = match line? {
-            Line::Sample(line) => return self.take_sample(line, labels, cursor.at - 1, visit),
+        let line = match line {
+            Ok(Line::Sample(line)) => {
+                return self.take_sample(line, labels, cursor.at - 1, visit);
+            }
             line => line,
         };
         self.labels = labels.recycle();
-        match line {
+        match line? {
             Line::Meta(name, meta) => self.take_meta(name, meta, visit).map_err(Halt::Visitor)?,
             Line::End => self.ended = true,
             Line::Nothing | Line::Sample(_) => {}
@@ -327,9 +329,9 @@ impl Parser {
         let (family, Number { value, timestamp_ms }) = (&self.current.family(), line.number);
         let sample = &labels.sample;
         let raw = RawSample { family, part, name, labels: sample, value, timestamp_ms, exemplar };
-        visit(Event::Sample(raw)).map_err(Halt::Visitor)?;
+        let result = visit(Event::Sample(raw)).map_err(Halt::Visitor);
         self.labels = labels.recycle();
-        Ok(())
+        result
     }
 
     fn take_meta<E>(

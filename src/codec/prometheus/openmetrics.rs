@@ -4,7 +4,7 @@
 //! `# EOF` at the end. Left out, as Prometheus does: which suffixes, values and label counts each
 //! type allows.
 
-use super::scan::{Cursor, NAME, NAME_START};
+use super::scan::Cursor;
 use super::series::{read_labels, read_metric_name, read_series, Series};
 use super::{number, Labels, Line, Meta, Number, SampleLine, Stop};
 use crate::model::MetricType;
@@ -67,8 +67,7 @@ fn end_line(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
 /// Reads `# HELP`, `# TYPE`, `# UNIT` or `# EOF`.
 fn read_meta<'w>(cursor: &mut Cursor<'w>) -> Result<Line<'w>, Stop> {
     cursor.at += 1;
-    let keyword =
-        if cursor.accept(b' ') { cursor.take_name(NAME_START, NAME) } else { Default::default() };
+    let keyword = if cursor.accept(b' ') { cursor.take_name::<true>() } else { Default::default() };
     if keyword == "EOF" {
         end_line(cursor)?;
         return Ok(Line::End);

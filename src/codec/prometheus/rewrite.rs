@@ -3,15 +3,28 @@
 //! Exposition formats, "Text format details": `\\`, `\"` and `\n` are escapes; any other backslash
 //! is itself, as in Prometheus. Lines that need none of this never come here.
 
-use super::bound::{is_normal, push_bound};
+use super::bound::push_bound;
+use super::scan::has_escape;
 use crate::model::Label;
 
 /// Holds the rewritten texts of one line.
 #[derive(Default)]
 pub(super) struct Rewriter {
     text: String,
-    /// Where each rewritten text ends in `text`.
-    ends: Vec<usize>,
+    edits: Vec<Edit>,
+}
+
+/// A text to replace, and where its replacement ends in [`Rewriter::text`].
+struct Edit {
+    target: Target,
+    end: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Name,
+    LabelName(usize),
+    LabelValue(usize),
 }
 
 impl Rewriter {
@@ -24,46 +37,39 @@ impl Rewriter {
         labels: &mut [Label<'a>],
         bound: Option<usize>,
     ) {
+        // All texts first: what the labels borrow may not move.
         self.text.clear();
-        self.ends.clear();
-        self.add(name, false);
+        self.edits.clear();
+        self.unescape(Target::Name, name);
         for (at, label) in labels.iter().enumerate() {
-            self.add(label.name, false);
-            self.add(label.value, bound == Some(at));
+            self.unescape(Target::LabelName(at), label.name);
+            self.unescape(Target::LabelValue(at), label.value);
         }
-        let (text, mut start, mut ends) = (self.text.as_str(), 0, self.ends.iter());
-        let mut replace = |old: &mut &'a str, is_bound| {
-            if is_kept(old, is_bound) {
-                return;
+        // A value with a backslash is no float, before or after.
+        if let Some((at, label)) = bound.and_then(|at| Some((at, labels.get(at)?))) {
+            if !has_escape(label.value) {
+                push_bound(&mut self.text, label.value);
+                self.edits.push(Edit { target: Target::LabelValue(at), end: self.text.len() });
             }
-            if let Some(&end) = ends.next() {
-                *old = &text[start..end];
-                start = end;
+        }
+        let mut start = 0;
+        for &Edit { target, end } in &self.edits {
+            let text = &self.text[start..end];
+            match target {
+                Target::Name => *name = text,
+                Target::LabelName(at) => labels[at].name = text,
+                Target::LabelValue(at) => labels[at].value = text,
             }
-        };
-        replace(name, false);
-        for (at, label) in labels.iter_mut().enumerate() {
-            replace(&mut label.name, false);
-            replace(&mut label.value, bound == Some(at));
+            start = end;
         }
     }
 
-    fn add(&mut self, old: &str, is_bound: bool) {
-        if is_kept(old, is_bound) {
-            return;
-        }
-        if old.contains('\\') {
-            // Then it is no float, before or after.
+    fn unescape(&mut self, target: Target, old: &str) {
+        if has_escape(old) {
             push_unescaped(&mut self.text, old, true);
-        } else {
-            push_bound(&mut self.text, old);
+            self.edits.push(Edit { target, end: self.text.len() });
         }
-        self.ends.push(self.text.len());
     }
-}
-
-fn is_kept(text: &str, is_bound: bool) -> bool {
-    !text.contains('\\') && (!is_bound || is_normal(text))
 }
 
 /// Appends `text` without its escapes; `\"` is one only where `quotes` is set.
@@ -117,8 +123,8 @@ mod tests {
         rewriter.rewrite(&mut name, &mut labels, Some(1));
         let expected = [Label::new("\\", "v"), Label::new("le", "1.0"), Label::new("c", "\n")];
         assert_eq!((name, labels), ("n", expected));
-        let mut plain = [Label::new("le", "1"), Label::new("le", "0.5")];
-        rewriter.rewrite(&mut "n", &mut plain, Some(1));
-        assert_eq!(plain, [Label::new("le", "1"), Label::new("le", "0.5")]);
+        let mut plain = [Label::new("le", "1"), Label::new("b", "1")];
+        rewriter.rewrite(&mut "n", &mut plain, Some(0));
+        assert_eq!(plain, [Label::new("le", "1.0"), Label::new("b", "1")]);
     }
 }

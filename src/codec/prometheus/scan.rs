@@ -6,10 +6,8 @@
 use super::Stop;
 
 /// What a byte may be part of; see [`CLASS`].
-pub(super) const NAME_START: u8 = 1;
-pub(super) const NAME: u8 = 2;
-pub(super) const LABEL_START: u8 = 4;
-pub(super) const LABEL: u8 = 8;
+const NAME: u8 = 1;
+const LABEL: u8 = 2;
 
 static CLASS: [u8; 256] = classes();
 
@@ -18,12 +16,10 @@ const fn classes() -> [u8; 256] {
     let mut at = 0;
     while at < 128 {
         let byte = at as u8;
-        if byte.is_ascii_alphabetic() || byte == b'_' {
-            table[at] = NAME_START | NAME | LABEL_START | LABEL;
-        } else if byte.is_ascii_digit() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
             table[at] = NAME | LABEL;
         } else if byte == b':' {
-            table[at] = NAME_START | NAME;
+            table[at] = NAME;
         }
         at += 1;
     }
@@ -106,16 +102,14 @@ impl<'w> Cursor<'w> {
         &rest[..length]
     }
 
-    /// The name ahead, empty if the byte ahead cannot start one.
+    /// The name ahead, empty if the byte ahead cannot start one. Metric names may hold colons.
     #[inline]
-    pub fn take_name(&mut self, start: u8, rest: u8) -> &'w str {
-        if CLASS[usize::from(self.peek())] & start == 0 {
+    pub fn take_name<const COLON: bool>(&mut self) -> &'w str {
+        if self.peek().is_ascii_digit() {
             return "";
         }
         let from = self.at;
-        let tail = &self.text.as_bytes()[from..];
-        let length = tail.iter().position(|&byte| CLASS[usize::from(byte)] & rest == 0);
-        self.at = from + length.unwrap_or(tail.len());
+        self.at = find_name_end::<COLON>(self.text.as_bytes(), from);
         &self.text[from..self.at]
     }
 
@@ -181,6 +175,21 @@ fn find_special<const STRICT: bool>(bytes: &[u8], mut at: usize) -> usize {
     at + tail.iter().position(special).unwrap_or(tail.len())
 }
 
+/// True if a text that stood between quotes holds a backslash.
+pub(super) fn has_escape(quoted: &str) -> bool {
+    find_special::<false>(quoted.as_bytes(), 0) < quoted.len()
+}
+
+/// Where the letters, digits, underscores and (`COLON`) colons at `at` end. A byte at a time:
+/// eight at a time, as above, was measured 15 % slower per line.
+#[inline]
+fn find_name_end<const COLON: bool>(bytes: &[u8], at: usize) -> usize {
+    let tail = bytes.get(at..).unwrap_or_default();
+    let mask = if COLON { NAME } else { LABEL };
+    let length = tail.iter().position(|&byte| CLASS[usize::from(byte)] & mask == 0);
+    at + length.unwrap_or(tail.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,9 +204,9 @@ mod tests {
                     // The neighbours differ in one bit, where the borrow of the trick shows.
                     let mut bytes = vec![special ^ 1; length];
                     bytes[place] = special;
-                    let expect = |found| if found { place } else { length };
-                    assert_eq!(find_special::<true>(&bytes, 0), expect(strict), "{bytes:?}");
-                    assert_eq!(find_special::<false>(&bytes, 0), expect(loose), "{bytes:?}");
+                    let found_at = |found| if found { place } else { length };
+                    assert_eq!(find_special::<true>(&bytes, 0), found_at(strict), "{bytes:?}");
+                    assert_eq!(find_special::<false>(&bytes, 0), found_at(loose), "{bytes:?}");
                     assert!(find_special::<true>(&bytes, place + 1) >= length);
                 }
             }
@@ -206,9 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn names_end_where_they_should() {
+        for byte in 0..=255_u8 {
+            for place in 0..20 {
+                let mut bytes = [b'a'; 20];
+                bytes[place] = byte;
+                let end = |is_name| if is_name { 20 } else { place };
+                let is_label = byte.is_ascii_alphanumeric() || byte == b'_';
+                assert_eq!(find_name_end::<false>(&bytes, 0), end(is_label), "{byte}");
+                assert_eq!(find_name_end::<true>(&bytes, 0), end(is_label || byte == b':'));
+            }
+        }
+    }
+
+    #[test]
     fn the_end_reads_as_a_line_feed() {
         let mut cursor = Cursor::new("ab", true);
-        assert_eq!(cursor.take_name(NAME_START, NAME), "ab");
+        assert_eq!(cursor.take_name::<true>(), "ab");
         assert!(cursor.at_end() && cursor.at_line_end() && !cursor.accept(b'\n'));
         assert_eq!(cursor.take_line(), "");
         assert_eq!(cursor.take_line(), "");

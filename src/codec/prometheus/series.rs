@@ -4,7 +4,7 @@
 //! UTF-8 names of Prometheus 3: `{"a.b",c="d"}`. `STRICT` is OpenMetrics: no blanks inside braces,
 //! commas required. Texts stay escaped here; [`super::rewrite`] mends them where one is.
 
-use super::scan::{Cursor, Quoted, LABEL, LABEL_START, NAME, NAME_START};
+use super::scan::{Cursor, Quoted};
 use super::Stop;
 use crate::model::{Label, NAME_LABEL};
 
@@ -29,7 +29,7 @@ pub(super) fn read_series<'w, const STRICT: bool>(
     cursor: &mut Cursor<'w>,
     labels: &mut Vec<Label<'w>>,
 ) -> Result<Series<'w>, Stop> {
-    let name = cursor.take_name(NAME_START, NAME);
+    let name = cursor.take_name::<true>();
     let mut series = Series { name, escaped: false };
     if !STRICT {
         cursor.skip_blanks();
@@ -54,7 +54,7 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
     loop {
         skip_blanks::<STRICT>(cursor);
         let mut quoted = false;
-        let mut name = cursor.take_name(LABEL_START, LABEL);
+        let mut name = cursor.take_name::<false>();
         if name.is_empty() {
             match cursor.peek() {
                 b'}' => break,
@@ -132,7 +132,7 @@ fn not_empty<'w>(
 pub(super) fn read_metric_name<'w, const STRICT: bool>(
     cursor: &mut Cursor<'w>,
 ) -> Result<Series<'w>, Stop> {
-    let mut series = Series { name: cursor.take_name(NAME_START, NAME), escaped: false };
+    let mut series = Series { name: cursor.take_name::<true>(), escaped: false };
     if cursor.peek() == b'"' && series.name.is_empty() {
         let text = cursor.take_quoted::<STRICT>()?;
         series.name = not_empty(cursor, text, &mut series.escaped)?;

@@ -89,8 +89,8 @@ fn any_cut_gives_the_same() {
         // Now and then a page in the other format's parser.
         let format = if random.below(8) == 0 { Format::Text } else { written };
         let whole = feed(&mut Parser::new(format), format, &page, || usize::MAX / 2);
-        let step = 1 + random.below(80);
-        let cut = feed(&mut parser, format, &page, || 1 + random.below(step));
+        let step = 2 + random.below(80);
+        let cut = feed(&mut parser, format, &page, || random.below(step));
         assert_eq!(whole.0, cut.0, "seed {seed}: {}", page.escape_ascii());
         assert_eq!(whole.1, cut.1, "seed {seed}: {}", page.escape_ascii());
         failed += usize::from(whole.1.is_err());
@@ -147,6 +147,16 @@ fn long_lines() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_quote_left_open_is_bounded() {
+    let page = format!("a{{b=\"\n{}", "x".repeat(LINE_BYTES_MAX));
+    for step in [4000, usize::MAX / 2] {
+        let format = Format::Text;
+        let result = feed(&mut Parser::new(format), format, page.as_bytes(), || step).1;
+        assert_eq!(result.map_err(|error| error.reason), Err(TOO_LONG));
     }
 }
 

@@ -285,6 +285,8 @@ fn errors_say_where() {
     let error = read(Format::Text, b"a 1\n# x\nb{c=\"\n\"} 1\na 1x\"\n").1;
     let error = error.err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("line 5: bad float: \"a 1x\\\"\""));
+    // What stands before the bad byte is no line.
+    assert_eq!(read(Format::Text, b"a 1\nb 2\xff\n").0, ["a{} 1 Value:Unknown"]);
     let error = read(Format::Text, b"a 1\nb{c=\"\xff\"} 1\n").1.err().map(|e| e.to_string());
     assert_eq!(error.as_deref(), Some("line 2: invalid UTF-8: \"b{c=\\\"\u{fffd}\\\"} 1\""));
     let long = format!("{} x", "é".repeat(900));

@@ -4,7 +4,7 @@
 //! commas between labels are optional, no blank is needed before a value, timestamps have no sign,
 //! nothing may follow them. Beyond it: leading blanks and a carriage return at the end are ignored.
 
-use super::scan::{Cursor, NAME, NAME_START};
+use super::scan::Cursor;
 use super::series::{read_metric_name, read_series};
 use super::{number, Line, Meta, Number, SampleLine, Stop};
 use crate::model::{Label, MetricType};
@@ -52,7 +52,7 @@ fn read_comment<'w>(cursor: &mut Cursor<'w>) -> Result<Line<'w>, Stop> {
     cursor.at += 1;
     let hash = cursor.at;
     cursor.skip_blanks();
-    let keyword = cursor.take_name(NAME_START, NAME);
+    let keyword = cursor.take_name::<true>();
     let after = cursor.at;
     cursor.skip_blanks();
     let spaced = after - keyword.len() > hash && cursor.at > after && !cursor.at_line_end();
