@@ -1,5 +1,5 @@
-//! The program's life as a process: it is ready at once, sleeps when idle, and stops in order and in
-//! time.
+//! The program's life as a process: it is ready at once, sleeps when idle, and stops in order and
+//! in time.
 
 mod support;
 
