@@ -1,5 +1,5 @@
-//! The static binary alone in a root of its own, as in the image: names come from dnsmasq on port 53,
-//! by /etc/hosts and /etc/resolv.conf and nothing else.
+//! The static binary alone in a root of its own, as in the image: names come from dnsmasq on port
+//! 53, by /etc/hosts and /etc/resolv.conf and nothing else.
 
 mod support;
 
