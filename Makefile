@@ -45,7 +45,7 @@ check: ## Formatting, lints, the house rules of tests/tidy.rs, and that the fuzz
 
 bench: build ## Measure parsers, encoders and the whole process
 	tests/setup
-	OTLET_BIN=$(CURDIR)/dist/otlet cargo bench --locked
+	PATH="$$PATH:$(CURDIR)/tests/.peers/usr/bin" OTLET_BIN=$(CURDIR)/dist/otlet cargo bench --locked
 
 fuzz: ## Fuzz every target for FUZZ_S seconds with libFuzzer, on stable Rust
 	@mkdir -p fuzz/artifacts

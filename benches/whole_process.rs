@@ -1,13 +1,15 @@
 //! The whole program, scraping one target every second and remote-writing over loopback: CPU per
-//! sample and peak memory; and Debian's Prometheus agent doing the same in the same run.
+//! sample and peak memory; and Debian's Prometheus agent doing the same in the same run. Then the
+//! same with a destination that is down, and how long after exec it listens.
 //!
-//! Arguments: `series=10000 seconds=20`. Needs dist/otlet (or OTLET_BIN); the agent is left out
-//! where no `prometheus` is installed.
+//! Arguments: `series=10000 seconds=20`; without `series=` 10,000 and 100,000 are measured. Needs
+//! dist/otlet (or OTLET_BIN); the agent is left out where no `prometheus` is in PATH.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 #[path = "support/mod.rs"]
@@ -25,22 +27,33 @@ struct Figures {
 }
 
 fn main() {
-    let argument = |name: &str, default: usize| {
-        let value = env::args().find_map(|text| text.strip_prefix(name)?.parse().ok());
-        value.unwrap_or(default)
-    };
-    let series = argument("series=", 10_000);
-    let seconds = argument("seconds=", 20) as u64;
+    let argument = |name: &str| env::args().find_map(|text| text.strip_prefix(name)?.parse().ok());
+    let seconds = argument("seconds=").unwrap_or(20) as u64;
+    match argument("series=") {
+        Some(series) => compare(series, seconds),
+        None => [10_000, 100_000].map(|series| compare(series, seconds)).into_iter().collect(),
+    }
+    destination_down(10_000, argument("down=").unwrap_or(60) as u64);
+    println!("exec to listening: {:.1} ms (best of 20)", listening_ms());
+}
+
+/// otlet and the agent on the same target.
+fn compare(series: usize, seconds: u64) {
     let target = servers::target(series);
-    let otlet = measure(seconds, |receiver| {
-        let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
-        let mut command = Command::new(binary);
-        command.arg(format!("--from-scrape=http://{target}/metrics interval=1s timeout=1s"));
-        command.arg(format!("--to-remote-write=http://{receiver}/api/v1/write"));
-        command.arg("--admin=off");
-        command
-    });
+    let admin = free_address();
+    let mut stall = String::new();
+    let otlet = measure(
+        seconds,
+        |receiver| {
+            let mut command = otlet(target, series);
+            command.arg(format!("--to-remote-write=http://{receiver}/api/v1/write"));
+            command.arg(format!("--admin={admin}"));
+            command
+        },
+        |_| stall = metric(admin, "otlet_loop_stall_seconds_max"),
+    );
     print("otlet", series, &otlet);
+    println!("otlet: longest stall of the loop {stall} s");
     let scratch = env::temp_dir().join(format!("otlet-bench-{}", std::process::id()));
     if let Some(agent) = agent(&scratch, target, seconds) {
         print("prometheus agent", series, &agent);
@@ -51,11 +64,78 @@ fn main() {
     let _ = fs::remove_dir_all(scratch);
 }
 
+fn otlet(target: SocketAddr, limit_mib: u64) -> Command {
+    let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
+    let mut command = Command::new(binary);
+    command.arg(format!("--from-scrape=http://{target}/metrics interval=1s timeout=1s"));
+    command.arg(format!("--memory-limit={limit_mib}MiB"));
+    command
+}
+
+/// Resident memory while nobody takes the samples: after a third of the time, and at the end.
+fn destination_down(series: usize, seconds: u64) {
+    const LIMIT_MIB: u64 = 4;
+    let target = servers::target(series);
+    let mut command = otlet(target, LIMIT_MIB);
+    command.arg(format!("--to-remote-write=http://{}/", free_address())).arg("--admin=off");
+    let mut child = command.stderr(Stdio::null()).spawn().expect("otlet starts");
+    thread::sleep(Duration::from_secs(seconds / 3));
+    let third = memory_kib(&child, "VmRSS:");
+    thread::sleep(Duration::from_secs(seconds - seconds / 3));
+    let (end, peak) = (memory_kib(&child, "VmRSS:"), memory_kib(&child, "VmHWM:"));
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    println!(
+        "destination down for {seconds} s, {series} series, --memory-limit={LIMIT_MIB}MiB: RSS \
+         {:.1} MiB after a third, {:.1} at the end, peak {:.1}",
+        mib(third),
+        mib(end),
+        mib(peak)
+    );
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// From exec to an accepted connection on the admin port; the best of many, to leave out the noise.
+fn listening_ms() -> f64 {
+    let once = || {
+        let admin = free_address();
+        let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
+        let mut command = Command::new(binary);
+        command.arg(format!("--admin={admin}")).arg("--from-scrape=http://127.0.0.1:9");
+        let start = Instant::now();
+        let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("otlet");
+        while TcpStream::connect(admin).is_err() {
+            thread::sleep(Duration::from_micros(100));
+        }
+        let took = start.elapsed();
+        let _ = child.kill();
+        let _ = child.wait();
+        took.as_secs_f64() * 1000.0
+    };
+    (0..20).map(|_| once()).fold(f64::INFINITY, f64::min)
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("a bound listener has an address")
+}
+
+/// One value of the own metrics, as text.
+fn metric(admin: SocketAddr, name: &str) -> String {
+    let mut page = String::new();
+    let asked = TcpStream::connect(admin).and_then(|mut stream| {
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        stream.read_to_string(&mut page)
+    });
+    let value = page.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    asked.ok().and(value).unwrap_or("unknown").to_owned()
+}
+
 fn agent(scratch: &std::path::Path, target: SocketAddr, seconds: u64) -> Option<Figures> {
     Command::new("prometheus").arg("--version").output().ok()?;
     fs::create_dir_all(scratch).ok()?;
     let config = scratch.join("agent.yml");
-    Some(measure(seconds, |receiver| {
+    let command = |receiver: SocketAddr| {
         let text = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
              scrape_configs: [{{job_name: bench, static_configs: [{{targets: ['{target}']}}]}}]\n\
@@ -67,11 +147,16 @@ fn agent(scratch: &std::path::Path, target: SocketAddr, seconds: u64) -> Option<
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.agent.path={}", scratch.join("data").display()));
         command
-    }))
+    };
+    Some(measure(seconds, command, |_| {}))
 }
 
 /// Runs a collector; figures are taken after it has warmed up.
-fn measure(seconds: u64, command: impl FnOnce(SocketAddr) -> Command) -> Figures {
+fn measure(
+    seconds: u64,
+    command: impl FnOnce(SocketAddr) -> Command,
+    at_the_end: impl FnOnce(&Child),
+) -> Figures {
     let (receiver, received) = servers::receiver();
     let mut command = command(receiver);
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -85,11 +170,12 @@ fn measure(seconds: u64, command: impl FnOnce(SocketAddr) -> Command) -> Figures
         .map(|count| count.load(Ordering::Relaxed));
     let figures = Figures {
         cpu_s: cpu_s(&child) - cpu_before,
-        peak_kib: peak_kib(&child),
+        peak_kib: memory_kib(&child, "VmHWM:"),
         samples: after[0] - before[0],
         body_bytes: after[1] - before[1],
         requests: after[2] - before[2],
     };
+    at_the_end(&child);
     // It may have ended by itself, which the figures show.
     let _ = child.kill();
     let _ = child.wait();
@@ -104,9 +190,9 @@ fn cpu_s(child: &Child) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-fn peak_kib(child: &Child) -> u64 {
+fn memory_kib(child: &Child, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 

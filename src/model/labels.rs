@@ -19,11 +19,20 @@ pub fn sort_labels(labels: &mut [Label<'_>]) {
     for sorted in 1..labels.len() {
         let label = labels[sorted];
         let mut hole = sorted;
-        while hole > 0 && labels[hole - 1].name.as_bytes() > label.name.as_bytes() {
+        while hole > 0 && is_after(labels[hole - 1].name.as_bytes(), label.name.as_bytes()) {
             labels[hole] = labels[hole - 1];
             hole -= 1;
         }
         labels[hole] = label;
+    }
+}
+
+/// Most names differ in their first byte; only the others are worth a call of memcmp.
+#[inline]
+fn is_after(first: &[u8], second: &[u8]) -> bool {
+    match (first.first(), second.first()) {
+        (Some(a), Some(b)) if a != b => a > b,
+        _ => first > second,
     }
 }
 

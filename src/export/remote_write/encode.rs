@@ -126,8 +126,18 @@ fn push_labels(out: &mut Vec<u8>, labels: &[Label<'_>]) {
     }
 }
 
+/// Nearly every label has lengths of one byte each, which are then known without computing them.
 #[inline]
 fn push_label(out: &mut Vec<u8>, label: &Label<'_>) {
+    let (name, value) = (label.name.as_bytes(), label.value.as_bytes());
+    let short_bytes = 4 + name.len() + value.len();
+    if short_bytes < 0x80 {
+        out.extend_from_slice(&[LABELS, short_bytes as u8, TEXT_1, name.len() as u8]);
+        out.extend_from_slice(name);
+        out.extend_from_slice(&[TEXT_2, value.len() as u8]);
+        out.extend_from_slice(value);
+        return;
+    }
     push_tag_and_length(out, LABELS, label_bytes(label));
     push_text(out, TEXT_1, label.name);
     push_text(out, TEXT_2, label.value);
@@ -181,6 +191,22 @@ mod tests {
             let mut out = Vec::new();
             push_varint(&mut out, value);
             assert_eq!(out.len(), varint_bytes(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn long_labels() {
+        // 4 + 1 + 122 bytes is the longest that the short way writes.
+        for (length, head) in [
+            (122, &b"\x0a\x7f\x0a\x01a\x12\x7a"[..]),
+            (123, b"\x0a\x80\x01\x0a\x01a\x12\x7b"),
+            (200, b"\x0a\xce\x01\x0a\x01a\x12\xc8\x01"),
+        ] {
+            let value = "v".repeat(length);
+            let mut out = Vec::new();
+            push_label(&mut out, &Label::new("a", &value));
+            assert_eq!(out, [head, value.as_bytes()].concat(), "{length}");
+            assert_eq!(out.len(), label_field_bytes(&Label::new("a", &value)));
         }
     }
 
