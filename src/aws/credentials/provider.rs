@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::fetch::{Http, StsFailure};
+use super::fetch::Http;
+use super::sts::StsFailure;
 use super::{Credentials, Source};
 use crate::aws::clock_skew::ClockSkew;
 use crate::net::spawn;
@@ -23,6 +24,9 @@ const REFRESH_MS: i64 = 5 * 60_000;
 
 /// Up to this much earlier, so that tasks started together do not ask together.
 const JITTER_MS: i64 = 60_000;
+
+/// Those of an instance are fetched again at least this often, as AWS's SDKs do.
+const IMDS_AGE_MS_MAX: i64 = 3_600_000;
 
 /// Pauses between two tries.
 const PAUSE_MS_MIN: u64 = 1_000;
@@ -75,6 +79,9 @@ impl State {
             let half_ms = (expires_ms - now_ms).max(0) / 2;
             let early_ms = REFRESH_MS + jitter_ms(&credentials.access_key_id);
             self.refresh_from_ms = expires_ms - early_ms.min(half_ms);
+            if is_imds {
+                self.refresh_from_ms = self.refresh_from_ms.min(now_ms + IMDS_AGE_MS_MAX);
+            }
         }
         let is_expired = credentials.is_expired(now_ms);
         self.pause_ms = if is_expired { next_pause_ms(self.pause_ms) } else { 0 };
@@ -157,6 +164,18 @@ impl Provider {
             }
             _ => Err(state.error.clone().unwrap_or_else(|| "no credentials yet".to_owned())),
         }
+    }
+
+    /// `text` without the secrets of the current set, should a server repeat them.
+    pub fn redact(&self, text: String) -> String {
+        let state = self.state.borrow();
+        let current = match &self.source {
+            Source::Static(credentials) => Some(credentials),
+            _ => state.current.as_ref(),
+        };
+        let Some(keys) = current else { return text };
+        let secrets = [Some(&keys.secret_access_key), keys.session_token.as_ref()];
+        secrets.into_iter().flatten().fold(text, |text, secret| text.replace(secret, "***"))
     }
 
     /// A service refused the credentials: fetch others before the next use. False if there are none
