@@ -146,7 +146,9 @@ pub struct Signer {
     region: RefCell<Option<String>>,
     sts: Option<Url>,
     sigv4: RefCell<SigV4>,
+    /// When a refusal led to other credentials, and the key that was refused.
     renewed_at: Cell<Option<Instant>>,
+    renewed_key: RefCell<Option<String>>,
 }
 
 impl Signer {
@@ -185,6 +187,7 @@ impl Signer {
             region: RefCell::new(region),
             sigv4: RefCell::default(),
             renewed_at: Cell::new(None),
+            renewed_key: RefCell::default(),
         })
     }
 
@@ -244,15 +247,29 @@ impl Signer {
             );
             return Advice::ClockCorrected;
         }
+        match self.may_renew(status, error.is_stale()) && self.provider.invalidate(error.is_stale())
+        {
+            true => Advice::RetryWithFreshCredentials,
+            false => Advice::None,
+        }
+    }
+
+    /// Whether other credentials are worth a try: of another set than was tried last, or after a
+    /// while.
+    fn may_renew(&self, status: u16, is_stale: bool) -> bool {
         let limit = Duration::from_millis(RENEWAL_MS_MIN);
         let is_recent = self.renewed_at.get().is_some_and(|at| at.elapsed() < limit);
-        // Only what the credentials are to blame for is worth asking again at once.
-        let may_help = error.is_stale() || (status != 400 && !is_recent);
-        if may_help && self.provider.invalidate() {
+        let key_id = self.provider.key_id();
+        let is_other = *self.renewed_key.borrow() != key_id;
+        let may_help = match is_stale {
+            true => is_other || !is_recent,
+            false => status != 400 && !is_recent,
+        };
+        if may_help {
             self.renewed_at.set(Some(Instant::now()));
-            return Advice::RetryWithFreshCredentials;
+            self.renewed_key.replace(key_id);
         }
-        Advice::None
+        may_help
     }
 
     /// One line about a refusal: which service and region, who asked, and what is missing.
@@ -294,7 +311,10 @@ impl Signer {
                 let sts = self.sts.as_ref();
                 match self.aws.http.caller_identity(&keys, sts, &region, now_ms).await {
                     Ok(arn) => self.whose(Some(&arn)),
-                    Err(why) => format!("{}, not known whose: {why}", self.whose(None)),
+                    Err(failure) if failure.condemns() => return Err(failure.message),
+                    Err(failure) => {
+                        format!("{}, not known whose: {}", self.whose(None), failure.message)
+                    }
                 }
             }
         };

@@ -2,10 +2,11 @@
 //! expires, and once more after a service refused it.
 //!
 //! A set that is still valid serves on while a new one is fetched, and while fetching fails. All
-//! who wait share one request. Failures are tried again after 1 s, then ×2 up to 60 s; between two
-//! tries the last failure is the answer. Expired credentials of IMDS serve on, as AWS may still
-//! take them in an outage; so do those that their source hands out as expired, since then the
-//! clock is wrong.
+//! who wait share one request. A set that a service calls expired is not used again: who signs
+//! waits for the next rather than lose what it has to send. Failures are tried again after 1 s,
+//! then ×2 up to 60 s; between two tries the last failure is the answer. Expired credentials of
+//! IMDS serve on, as AWS may still take them in an outage; so do those that their source hands out
+//! as expired, since then the clock is wrong.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -37,8 +38,10 @@ struct State {
     current: Option<Rc<Credentials>>,
     /// When to fetch the next.
     refresh_from_ms: i64,
-    /// A service refused the current set.
+    /// A service refused the current set; others may help.
     is_refused: bool,
+    /// A service said that the current set is not good any more: it is not used again.
+    is_spent: bool,
     /// The current set serves on after it has expired.
     is_lasting: bool,
     error: Option<String>,
@@ -64,9 +67,9 @@ impl State {
             return if may_try { Step::Wait } else { Step::Fail };
         };
         let is_expired = current.is_expired(now_ms);
-        match (is_expired || self.is_refused, may_try) {
+        match (is_expired || self.is_refused || self.is_spent, may_try) {
             (true, true) => Step::Wait,
-            (true, false) if is_expired && !self.is_lasting => Step::Fail,
+            (true, false) if self.is_spent || (is_expired && !self.is_lasting) => Step::Fail,
             (false, true) if current.expires_ms.is_some() && now_ms >= self.refresh_from_ms => {
                 Step::UseAndFetch
             }
@@ -90,6 +93,7 @@ impl State {
         self.current = Some(Rc::new(credentials));
         self.error = None;
         self.is_refused = false;
+        self.is_spent = false;
     }
 
     fn fail(&mut self, error: String, now: Instant) {
@@ -159,10 +163,14 @@ impl Provider {
         }
         let state = self.state.borrow();
         match &state.current {
-            Some(current) if !current.is_expired(now_ms) || state.is_lasting => {
+            Some(current)
+                if !state.is_spent && (state.is_lasting || !current.is_expired(now_ms)) =>
+            {
                 Ok(Rc::clone(current))
             }
-            _ => Err(state.error.clone().unwrap_or_else(|| "no credentials yet".to_owned())),
+            _ => Err(state.error.clone().unwrap_or_else(|| {
+                format!("{}: its credentials have expired, others are due", self.describe())
+            })),
         }
     }
 
@@ -178,15 +186,23 @@ impl Provider {
         secrets.into_iter().flatten().fold(text, |text, secret| text.replace(secret, "***"))
     }
 
-    /// A service refused the credentials: fetch others before the next use. False if there are none
-    /// to fetch.
-    pub fn invalidate(&self) -> bool {
+    /// The identifier of the current key, which is no secret.
+    pub fn key_id(&self) -> Option<String> {
+        let state = self.state.borrow();
+        state.current.as_ref().map(|current| current.access_key_id.clone())
+    }
+
+    /// A service refused the credentials: fetch others before the next use, or if they `are_spent`
+    /// do not use them again. False if there are none to fetch.
+    pub fn invalidate(&self, are_spent: bool) -> bool {
         match &self.source {
             Source::Static(_) | Source::Nothing(_) => return false,
-            Source::Role { base, .. } => drop(base.invalidate()),
+            Source::Role { base, .. } => drop(base.invalidate(false)),
             _ => {}
         }
-        self.state.borrow_mut().is_refused = true;
+        let mut state = self.state.borrow_mut();
+        state.is_refused = true;
+        state.is_spent |= are_spent;
         true
     }
 
@@ -281,7 +297,7 @@ impl Provider {
         let words = (failure.error.code.as_str(), failure.error.message.as_str());
         let is_corrected = skew.observe(failure.status, failure.date.as_deref(), words, unix_ms);
         self.skew.set(skew);
-        is_corrected || (failure.error.is_stale() && base.invalidate())
+        is_corrected || (failure.error.is_stale() && base.invalidate(true))
     }
 }
 

@@ -35,6 +35,11 @@ pub struct StsFailure {
 }
 
 impl StsFailure {
+    /// Whether the credentials themselves are bad, whatever they are used for.
+    pub fn condemns(&self) -> bool {
+        self.error.is_stale() || self.error.code == "SignatureDoesNotMatch"
+    }
+
     fn local(message: String) -> StsFailure {
         StsFailure { message, status: 0, date: None, error: ServiceError::default() }
     }
@@ -89,14 +94,15 @@ impl Http {
         sts: Option<&Url>,
         region: &str,
         unix_ms: i64,
-    ) -> Result<String, String> {
-        let (url, region) = self.sts(sts, region)?;
+    ) -> Result<String, StsFailure> {
+        let (url, region) = self.sts(sts, region).map_err(StsFailure::local)?;
         let form = "Action=GetCallerIdentity&Version=2011-06-15";
         let headers = signed(&url, form, keys, &region, unix_ms);
-        let answer = self.ask(&url, &headers, form).await.map_err(|failure| failure.message)?;
-        let arn = text_of(&answer, "Arn").filter(|arn| arn.starts_with("arn:"));
-        let arn = arn.ok_or_else(|| format!("{}: the answer has no Arn", url.authority()))?;
-        Ok(shorten(arn.as_bytes(), ARN_BYTES_MAX))
+        let answer = self.ask(&url, &headers, form).await?;
+        match text_of(&answer, "Arn").filter(|arn| arn.starts_with("arn:")) {
+            Some(arn) => Ok(shorten(arn.as_bytes(), ARN_BYTES_MAX)),
+            None => Err(StsFailure::local(format!("{}: no Arn in the answer", url.authority()))),
+        }
     }
 
     /// Where STS is, and the region to sign for there.
