@@ -3,113 +3,13 @@
 
 mod support;
 
-use std::process::Command;
-
+use support::aws::{
+    aws_before, check, items, page, start, stop, Cloud, KNOWN, STATIC, TASK, WRITE, WRITER,
+};
 use support::http;
-use support::otlet::{Exit, Metrics, Otlet};
-use support::peers::Peer;
-use support::remote_write::RemoteWrite;
-use support::scripted::HttpServer;
-use support::{python, repository, wait_for, TempDir};
-
-/// The variables of the key that the server knows from the start.
-const STATIC: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "AKIASTATIC0000000001"), ("AWS_SECRET_ACCESS_KEY", "static-s3cret/+")];
-const TASK: &str = "arn:aws:iam::111122223333:role/task";
-const WRITER: &str = "arn:aws:iam::444455556666:role/writer";
-
-/// AWS, and the database behind it.
-struct Cloud {
-    peer: Peer,
-    database: RemoteWrite,
-}
-
-impl Cloud {
-    fn start() -> Cloud {
-        let database = RemoteWrite::start();
-        let mut command = python();
-        command.arg(repository("tests/aws/server.py"));
-        command.arg(database.http.server.address.to_string());
-        Cloud { peer: Peer::start_announced(&mut command), database }
-    }
-
-    /// `name=value&…`; what there is stands in server.py.
-    fn set(&self, settings: &str) {
-        assert_eq!(
-            http::get(self.peer.address, &format!("/_set?{settings}")).unwrap().status(),
-            200
-        );
-    }
-
-    fn seen(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        Metrics::parse(&http::get(self.peer.address, "/_state").unwrap().text()).sum(name, labels)
-    }
-
-    fn wait_seen(&self, name: &str, labels: &[(&str, &str)], least: f64) {
-        wait_for(name, || (self.seen(name, labels) >= least).then_some(()));
-    }
-
-    /// The flag that sends here.
-    fn to(&self, path: &str, settings: &str) -> String {
-        let url = self.peer.url(path);
-        format!("--to-remote-write={url} batch=50ms sigv4 {settings}")
-    }
-
-    /// The variables of a task role.
-    fn task(&self) -> [(&'static str, String); 1] {
-        [("AWS_CONTAINER_CREDENTIALS_FULL_URI", self.peer.url("/creds"))]
-    }
-}
-
-const WRITE: &str = "/workspaces/ws-1/api/v1/remote_write";
-const KNOWN: &str = "service=aps region=eu-west-1";
-
-/// A page, and the flag that scrapes it.
-fn page() -> (HttpServer, String) {
-    let page = HttpServer::page("a 1\n");
-    let flag = format!("--from-scrape={} interval=200ms timeout=200ms", page.url("/metrics"));
-    (page, flag)
-}
-
-fn command<V: AsRef<str>>(environment: &[(&str, V)], flags: &[&str]) -> Command {
-    let mut command = Otlet::command();
-    command.args(["--admin", "127.0.0.1:0"]).args(flags);
-    command.envs(environment.iter().map(|(name, value)| (name, value.as_ref())));
-    command
-}
-
-fn start<V: AsRef<str>>(environment: &[(&str, V)], flags: &[&str]) -> Otlet {
-    Otlet::spawn(&mut command(environment, flags))
-}
-
-fn check<V: AsRef<str>>(environment: &[(&str, V)], to: &str) -> Exit {
-    let exit = Otlet::run(&mut command(environment, &[to, "--check"]));
-    shows_no_secret(&exit.stdout);
-    shows_no_secret(&exit.stderr);
-    exit
-}
-
-#[track_caller]
-fn shows_no_secret(lines: &[String]) {
-    assert!(!lines.iter().any(|line| line.contains("s3cret")), "{lines:#?}");
-}
-
-/// Stops it, and looks for secrets in all that it said.
-#[track_caller]
-fn stop(otlet: Otlet) -> Exit {
-    for page in ["/metrics", "/status", "/"] {
-        shows_no_secret(&[http::get(otlet.admin(), page).unwrap().text()]);
-    }
-    let exit = otlet.stop();
-    assert_eq!(exit.status.code(), Some(0), "{:?}", exit.stderr);
-    shows_no_secret(&exit.stderr);
-    exit
-}
-
-/// What was counted of the destination, under any reason.
-fn items(metrics: &Metrics, what: &str) -> f64 {
-    metrics.sum(&format!("otlet_exporter_{what}"), &[("exporter", "remote-write")])
-}
+use support::otlet::Metrics;
+use support::prometheus::Prometheus;
+use support::{wait_for, TempDir};
 
 /// Runs with these variables and settings until a signed write of `arn` has arrived.
 #[track_caller]
@@ -337,129 +237,30 @@ fn a_refusal_names_role_service_region_and_permission() {
 }
 
 #[test]
-fn a_wrong_region_or_service_is_said() {
+fn a_stop_does_not_wait_for_credentials() {
     let cloud = Cloud::start();
-    for (settings, place, words) in [
-        ("service=aps region=us-east-1", "aps in us-east-1", "scoped to a valid region"),
-        ("service=xray region=eu-west-1", "xray in eu-west-1", "scoped to correct service: 'aps'"),
-    ] {
-        let exit = check(&cloud.task(), &cloud.to(WRITE, settings));
-        assert_eq!(exit.status.code(), Some(1));
-        let line = &exit.stdout[1];
-        assert!(
-            line.contains(&format!("403 from {place} to {TASK}")) && line.contains(words),
-            "{line}"
-        );
-        assert!(!line.contains("it needs"), "{line}");
-    }
-    let words = "The request signature we calculated does not match the signature you provided.";
-    let wrong = [STATIC[0], ("AWS_SECRET_ACCESS_KEY", "wrong-s3cret")];
-    for sts in [cloud.peer.url("/sts"), "http://127.0.0.1:1".to_owned()] {
-        let exit = check(&wrong, &cloud.to(WRITE, &format!("{KNOWN} sts={sts}")));
-        assert_eq!(exit.status.code(), Some(1));
-        let last = exit.stdout.last().unwrap();
-        assert!(last.contains("403") && last.ends_with(words), "{:?}", exit.stdout);
-    }
-    let off = [STATIC[0], STATIC[1], ("AWS_EC2_METADATA_DISABLED", "true")];
-    let exit = check(&off, &cloud.to(WRITE, "service=aps"));
-    assert_eq!(exit.status.code(), Some(1));
-    assert!(
-        exit.stderr[0].contains("neither 127.0.0.1 nor AWS_REGION tells it"),
-        "{:?}",
-        exit.stderr
-    );
+    cloud.set("imds=hang");
+    let (_page, from) = page();
+    let imds = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloud.peer.url(""))];
+    let flags = [&from, &cloud.to(WRITE, KNOWN), "--stop-timeout=2s", "--linger=0s"];
+    let otlet = start(&imds, &flags);
+    otlet.wait_metrics("a queue", |metrics| items(metrics, "queued_items") >= 6.0);
+    let exit = stop(otlet);
+    assert!(exit.took.as_secs_f64() < 4.0, "{:?}", exit.took);
+    assert!(exit.stderr.last().unwrap().contains("items were not sent"), "{:?}", exit.stderr);
 }
 
 #[test]
-fn addresses_are_signed_as_they_are_sent() {
-    let cloud = Cloud::start();
-    for path in [
-        "/",
-        "",
-        "//a//b/",
-        "/./a/../b",
-        "/a%20b/%2F/c",
-        "/ü/ሴ",
-        "/a+b;c=d@e:f!$&'()*,~-._",
-        "/x?b=2&a-1=x&a=1&a=0&e=&sp=a%20b&pl=a%2Bb",
-        "/x?q=ü/=+&flag&%e1=1",
-        "/x?",
-        "/x?a=1&&b",
-    ] {
-        let exit = check(&cloud.task(), &cloud.to(path, KNOWN));
-        assert_eq!(exit.status.code(), Some(0), "{path}: {:?}", exit.stdout);
-    }
-    assert_eq!(cloud.seen("with_content_sha256", &[]), 0.0);
-    cloud.set("service=aoss");
-    let exit = check(&cloud.task(), &cloud.to(WRITE, "service=aoss region=eu-west-1"));
-    assert_eq!((exit.status.code(), cloud.seen("with_content_sha256", &[])), (Some(0), 1.0));
-    let more = "service=aoss region=eu-west-1 header.X-A=\"  a   b \" header.X-Scope-OrgID=t";
-    assert_eq!(check(&cloud.task(), &cloud.to(WRITE, more)).status.code(), Some(0));
-}
-
-#[test]
-fn check_says_whose_credentials_sign() {
-    let cloud = Cloud::start();
-    let address = cloud.peer.address;
-    let metadata = ("ECS_CONTAINER_METADATA_URI_V4", cloud.peer.url("/v4/c"));
-    let [task] = cloud.task();
-    // The region comes from the task's metadata.
-    let exit = check(&[metadata.clone(), task], &cloud.to(WRITE, "service=aps"));
-    let expected = [
-        "task metadata: ok (demo / web / 0a1b2c3d)".to_owned(),
-        format!(
-            "remote write to {address}: credentials: ok ({TASK} (container endpoint {address}); \
-             signs for aps in eu-west-1)"
-        ),
-        format!("remote write to {address}: ok (200)"),
-        "flags: ok".to_owned(),
-    ];
-    assert_eq!((exit.status.code(), exit.stdout), (Some(0), expected.into()));
-
-    // Keys do not say whose they are: STS does.
-    let sts = ("AWS_ENDPOINT_URL_STS", cloud.peer.url("/sts"));
-    let keys = STATIC.map(|(name, value)| (name, value.to_owned()));
-    let exit = check(&[&keys[..], &[sts]].concat(), &cloud.to(WRITE, KNOWN));
-    let user =
-        "credentials: ok (arn:aws:iam::111122223333:user/static (environment); signs for aps";
-    assert!(exit.stdout[0].contains(user), "{:?}", exit.stdout);
-    // Where it cannot be asked, signing works all the same.
-    let nowhere = ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1/".to_owned());
-    let exit = check(&[&keys[..], &[nowhere]].concat(), &cloud.to(WRITE, KNOWN));
-    assert!(exit.stdout[0].contains("ok (environment, not known whose: "), "{:?}", exit.stdout);
-    assert_eq!(exit.status.code(), Some(0));
-
-    let broken = ("ECS_CONTAINER_METADATA_URI_V4", cloud.peer.url("/v4/none"));
-    let fargate = ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE".to_owned());
-    let exit = check(&[broken, fargate], &cloud.to(WRITE, KNOWN));
-    assert_eq!(exit.status.code(), Some(1));
-    assert_eq!(exit.stdout[0], format!("task metadata: {address}: status 404"));
-    for part in [
-        "AWS_ACCESS_KEY_ID is not set",
-        "AWS_WEB_IDENTITY_TOKEN_FILE is not set",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set: has the task definition a taskRoleArn?",
-        "instance metadata (not on Fargate)",
-    ] {
-        assert!(exit.stdout[1].contains(part), "{:?}", exit.stdout);
-    }
-    assert_eq!(exit.stderr, ["otlet: 2 of the checks failed"]);
-}
-
-/// The agent's own address, in a network of this test's alone.
-#[test]
-fn a_relative_uri_means_the_agents_address() {
-    let mut command = Command::new("unshare");
-    command
-        .args(["--net", "--map-root-user", "--", "sh"])
-        .arg(repository("tests/aws/relative.sh"))
-        .arg(repository("tests/.venv/bin/python"))
-        .arg(repository("tests/aws/server.py"))
-        .arg(env!("CARGO_BIN_EXE_otlet"));
-    let exit = Otlet::run(&mut command);
-    shows_no_secret(&exit.stdout);
-    let credentials = format!(
-        "remote write to 169.254.170.2: credentials: ok ({TASK} (container endpoint \
-         169.254.170.2); signs for aps in eu-west-1)"
-    );
-    assert!(exit.stdout.contains(&credentials), "{:?} {:?}", exit.stdout, exit.stderr);
+fn prometheus_takes_what_passes_the_signature_check() {
+    let prometheus = Prometheus::start("");
+    let aws = aws_before(&prometheus.address.to_string());
+    let (_page, from) = page();
+    let to = format!("--to-remote-write={} batch=50ms sigv4 {KNOWN}", aws.url(WRITE));
+    let credentials = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", aws.url("/creds"))];
+    let otlet = start(&credentials, &[&from, &to]);
+    let up = || prometheus.api("/api/v1/query?query=count_over_time(a[1m])");
+    wait_for("samples in Prometheus", || (!up().get("result").list().is_empty()).then_some(()));
+    let seen = http::get(aws.address, "/_state").unwrap().text();
+    assert_eq!(Metrics::parse(&seen).sum("refused", &[]), 0.0, "{seen}");
+    stop(otlet);
 }

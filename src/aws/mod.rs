@@ -5,6 +5,8 @@ pub mod clock_skew;
 pub mod credentials;
 pub mod environment;
 pub mod json;
+#[cfg(test)]
+mod random_tests;
 pub mod region;
 pub mod service_error;
 pub mod signer;

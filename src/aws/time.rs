@@ -23,7 +23,7 @@ pub fn amz_date(unix_ms: i64) -> String {
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     // 2026-01-02T09:00:00.123+01:00
     let (date_time, rest) = text.split_at_checked(19)?;
-    let (date, time) = date_time.split_at(10);
+    let (date, time) = date_time.split_at_checked(10)?;
     if !matches!(time.as_bytes()[0], b'T' | b't' | b' ') {
         return None;
     }
@@ -133,6 +133,7 @@ mod tests {
             "2026-01-32T03:04:05Z",
             "2026-01-02T24:04:05Z",
             "2026-01-02T03:04:05ZZ",
+            "2026-01-0\u{fffd}03:04:05Z",
             "2026-01-02X03:04:05Z",
             "+026-01-02T03:04:05Z",
             "2026-01-02T03:04:0éZ",
