@@ -2,7 +2,16 @@
 //! refusal means for the next attempt.
 //!
 //! Region and credentials are found when the first request is signed, so that a start never waits
-//! for them; failing to find them is an error of the attempt, not an answer of the server.
+//! for them; failing to find them is an error of the attempt, not an answer of the server. Any
+//! request can be signed, of an exporter or one that is passed on:
+//!
+//! ```ignore
+//! let url = signable(url);
+//! let signer = Signer::new(&aws, &sigv4, &url, Some("xray"))?;
+//! signer.sign("POST", &url, &mut header_lines, &[&body], clock::unix_ms()).await?;
+//! ```
+//!
+//! [`Signer::observe`] then says whether a refusal is worth another signature.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -364,6 +364,7 @@ impl Sender {
         outcome.is_remedied = signer.observe(&refusal, clock::unix_ms()) != Advice::None;
         outcome.answer = match outcome.verdict {
             Verdict::Unauthorized => signer.describe_denied(&refusal),
+            Verdict::Refused if refusal.error().is_stale() => signer.describe_denied(&refusal),
             _ => signer.redact(outcome.answer),
         };
         outcome
