@@ -45,7 +45,7 @@ fn compare(series: usize, seconds: u64) {
     let otlet = measure(
         seconds,
         |receiver| {
-            let mut command = otlet(target, series);
+            let mut command = otlet(target, if series > 10_000 { 32 } else { 16 });
             command.arg(format!("--to-remote-write=http://{receiver}/api/v1/write"));
             command.arg(format!("--admin={admin}"));
             command

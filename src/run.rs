@@ -4,10 +4,13 @@
 //! `--linger`; each target is scraped once more and its series end; exporters send what is left;
 //! what cannot be sent is counted and said in the last line. A second signal ends at once.
 
+mod check;
+
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{Admin, State};
+use crate::aws::Aws;
 use crate::export::queue::Queues;
 use crate::export::remote_write::{RemoteWrite, Sender};
 use crate::export::stdout::Stdout;
@@ -16,11 +19,12 @@ use crate::net::dns::Resolver;
 use crate::net::http1::{serve, Incoming};
 use crate::net::signals::Signals;
 use crate::net::{self, sys, Listener, Task};
-use crate::observe::output::say;
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
 use crate::receive::scrape::{Stop, Target};
 use crate::receive::statsd::Statsd;
+
+pub use check::check;
 
 /// How often memory that is only kept for speed goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
@@ -34,34 +38,6 @@ pub fn run(config: Config) -> Result<(), String> {
         // PID 1 has no default action for signals: handlers come before anything else.
         let signals = Signals::install().map_err(|error| format!("signals: {error}"))?;
         Collector::start(config)?.until_stopped(signals).await
-    })
-}
-
-/// Sends one empty request to each destination and reports line by line.
-pub fn check(config: Config) -> Result<(), String> {
-    net::run(async {
-        let registry = Registry::new();
-        let queues = Queues::new(Budget::new(config.memory_limit_bytes));
-        let resolver = Rc::new(Resolver::default());
-        Pipeline::new(&config.pipeline, Vec::new(), Rc::clone(&registry))?;
-        let mut failed = 0;
-        for exporter in config.exporters {
-            let ExporterFlag::RemoteWrite(config) = exporter else { continue };
-            let name = config.url.authority();
-            let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
-            let mut sender = Sender::new(exporter, Rc::clone(&resolver))?;
-            match sender.check().await {
-                Ok(answer) => say(&format!("remote write to {name}: ok ({answer})\n"))?,
-                Err(answer) => {
-                    failed += 1;
-                    say(&format!("remote write to {name}: {answer}\n"))?;
-                }
-            }
-        }
-        match failed {
-            0 => say("flags: ok\n"),
-            count => Err(format!("{count} destinations do not accept an empty request")),
-        }
     })
 }
 
@@ -88,7 +64,8 @@ impl Collector {
         let resolver = Rc::new(Resolver::default());
         let admin = Admin::new(Rc::clone(&registry), Rc::clone(&budget));
         let admin_task = listen(&config, &admin)?;
-        let exporters = start_exporters(&config, &registry, &budget, &resolver)?;
+        let aws = Aws::new(config.environment.clone(), Rc::clone(&resolver));
+        let exporters = start_exporters(&config, &registry, &budget, &resolver, &aws)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         let pipeline = Pipeline::new(&config.pipeline, ways_out, Rc::clone(&registry))?;
         let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver)?;
@@ -159,6 +136,7 @@ fn start_exporters(
     registry: &Rc<Registry>,
     budget: &Rc<Budget>,
     resolver: &Rc<Resolver>,
+    aws: &Rc<Aws>,
 ) -> Result<Vec<Running>, String> {
     let queues = Queues::new(Rc::clone(budget));
     let share = config.memory_limit_bytes / config.exporters.len().max(1) as u64;
@@ -172,7 +150,7 @@ fn start_exporters(
                 let bytes_max = config.queue.unwrap_or(share);
                 let exporter =
                     RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
-                let sender = Sender::new(Rc::clone(&exporter), Rc::clone(resolver))
+                let sender = Sender::new(Rc::clone(&exporter), Rc::clone(resolver), aws)
                     .map_err(|error| format!("--to-remote-write: {error}"))?;
                 started.push((exporter, net::spawn(sender.run())));
             }

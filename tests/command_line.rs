@@ -70,7 +70,7 @@ fn a_check_says_how_each_destination_answers() {
     let [first, second, third] = &exit.stdout[..] else { panic!("{:?}", exit.stdout) };
     assert!(first.contains("ok") && second.contains("403: not you"), "{first} {second}");
     assert!(third.contains("refused"), "{third}");
-    assert!(exit.stderr[0].contains("2 destinations"), "{:?}", exit.stderr);
+    assert!(exit.stderr[0].contains("2 of the checks failed"), "{:?}", exit.stderr);
     assert_eq!(bad.requests().len(), 1, "a check does not retry");
 }
 

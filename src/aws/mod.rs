@@ -5,6 +5,8 @@ pub mod clock_skew;
 pub mod credentials;
 pub mod environment;
 pub mod json;
+#[cfg(test)]
+mod random_tests;
 pub mod region;
 pub mod service_error;
 pub mod signer;
@@ -14,4 +16,5 @@ pub mod time;
 pub mod xml;
 
 pub use environment::Environment;
+pub use service_error::Refusal;
 pub use signer::{signable, Advice, Aws, SigV4Config, Signer};

@@ -25,6 +25,27 @@ const STALE_CODES: [&str; 6] = [
     "UnrecognizedClientException",
 ];
 
+/// What messages say of such credentials where a code is lacking.
+const STALE_MESSAGE: &str = "security token included in the request is ";
+
+/// A response that may be a refusal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refusal<'a> {
+    pub status: u16,
+    /// The header `Date`.
+    pub date: Option<&'a str>,
+    /// The header `x-amzn-ErrorType`.
+    pub error_type: Option<&'a str>,
+    /// The body, or its beginning.
+    pub body: &'a str,
+}
+
+impl Refusal<'_> {
+    pub fn error(&self) -> ServiceError {
+        ServiceError::parse(self.error_type, self.body)
+    }
+}
+
 /// Code and message, either may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceError {
@@ -33,8 +54,8 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
-    /// Reads the body of a refusal.
-    pub fn parse(body: &str) -> ServiceError {
+    /// Reads the body of a refusal; `error_type` is its header `x-amzn-ErrorType`.
+    pub fn parse(error_type: Option<&str>, body: &str) -> ServiceError {
         let body = body.trim();
         let (code, message) = match Members::parse(body) {
             Ok(members) => {
@@ -49,12 +70,16 @@ impl ServiceError {
                 (tag("Code"), tag("Message"))
             }
         };
-        ServiceError { code: short_code(&code).to_owned(), message: short_message(&message) }
+        let code = match code.is_empty() {
+            true => error_type.unwrap_or_default().trim(),
+            false => &code,
+        };
+        ServiceError { code: short_code(code).to_owned(), message: short_message(&message) }
     }
 
     /// Whether other credentials may help.
     pub fn is_stale(&self) -> bool {
-        STALE_CODES.contains(&self.code.as_str())
+        STALE_CODES.contains(&self.code.as_str()) || self.message.contains(STALE_MESSAGE)
     }
 
     /// The IAM action that a message says is missing.
@@ -91,7 +116,7 @@ mod tests {
 
     fn ok(body: &str, code: &str, message: &str) {
         let expected = ServiceError { code: code.to_owned(), message: message.to_owned() };
-        assert_eq!(ServiceError::parse(body), expected, "{body}");
+        assert_eq!(ServiceError::parse(None, body), expected, "{body}");
     }
 
     #[test]
@@ -110,6 +135,9 @@ mod tests {
         ok("Forbidden", "", "");
         ok("<html><Code>", "", "");
         ok(r#"{"code":"a b c","message":"x\ny"}"#, "", "x\\ny");
+        let of_header = ServiceError::parse(Some("A:http://x"), r#"{"message":"m"}"#);
+        assert_eq!((of_header.code.as_str(), of_header.message.as_str()), ("A", "m"));
+        assert_eq!(ServiceError::parse(Some("A"), r#"{"code":"B"}"#).code, "B");
         let long = format!("{{\"message\":\"{}\"}}", "é".repeat(1000));
         ok(&long, "", &format!("{}…", "é".repeat(MESSAGE_CHARACTERS_MAX)));
     }
@@ -128,6 +156,8 @@ mod tests {
             |code: &str| ServiceError { code: code.into(), ..Default::default() }.is_stale();
         assert!(stale("ExpiredToken") && stale("UnrecognizedClientException"));
         assert!(!stale("AccessDenied") && !stale(""));
+        let body = r#"{"message":"The security token included in the request is expired"}"#;
+        assert!(ServiceError::parse(None, body).is_stale());
         let action = |message: &str| {
             let error = ServiceError { message: message.into(), ..Default::default() };
             error.missing_action().map(str::to_owned)

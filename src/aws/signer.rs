@@ -2,7 +2,16 @@
 //! refusal means for the next attempt.
 //!
 //! Region and credentials are found when the first request is signed, so that a start never waits
-//! for them; failing to find them is an error of the attempt, not an answer of the server.
+//! for them; failing to find them is an error of the attempt, not an answer of the server. Any
+//! request can be signed, of an exporter or one that is passed on:
+//!
+//! ```ignore
+//! let url = signable(url);
+//! let signer = Signer::new(&aws, &sigv4, &url, Some("xray"))?;
+//! signer.sign("POST", &url, &mut header_lines, &[&body], clock::unix_ms()).await?;
+//! ```
+//!
+//! [`Signer::observe`] then says whether a refusal is worth another signature.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,7 +23,7 @@ use super::credentials::source::{check_role, session_name};
 use super::credentials::{Provider, Role, Source};
 use super::environment::Environment;
 use super::region;
-use super::service_error::ServiceError;
+use super::service_error::Refusal;
 use super::sigv4::{canonical, PayloadHash, Request, Scope, SigV4};
 use crate::net::dns::Resolver;
 use crate::net::{yield_now, Scheme, Url};
@@ -46,6 +55,23 @@ pub enum Advice {
     ClockCorrected,
 }
 
+impl SigV4Config {
+    /// Checks what can be checked without knowing the destination; the error begins with the key.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(region) = &self.region {
+            region::check_region(region).map_err(|error| format!("region: {error}"))?;
+        }
+        if self.service.as_deref() == Some("") {
+            return Err("service: expected a name such as aps".to_owned());
+        }
+        match (&self.role_arn, &self.external_id) {
+            (None, Some(_)) => Err("external_id: needs role_arn= too".to_owned()),
+            (None, None) => Ok(()),
+            (Some(arn), external_id) => check_role(arn, external_id.as_deref()),
+        }
+    }
+}
+
 /// How providers are told apart: role, external id, STS.
 type ProviderKey = (Option<String>, Option<String>, Option<String>);
 
@@ -67,27 +93,26 @@ impl Aws {
         &self.http.environment
     }
 
+    /// What the task metadata endpoint, version 4, says of the task.
+    pub async fn task_document(&self) -> Result<String, String> {
+        self.http.task_document().await
+    }
+
     /// The provider for these settings.
-    pub fn provider(&self, config: &SigV4Config) -> Result<Rc<Provider>, String> {
+    pub fn provider(&self, config: &SigV4Config) -> Rc<Provider> {
         let sts = config.sts.as_ref();
         let base = self.shared((None, None, sts.map(Url::to_string)), || {
             Source::choose(self.environment(), sts)
         });
-        let Some(arn) = &config.role_arn else {
-            return match config.external_id {
-                Some(_) => Err("external_id: needs role_arn= too".to_owned()),
-                None => Ok(base),
-            };
-        };
+        let Some(arn) = &config.role_arn else { return base };
         let role = Role {
             arn: arn.clone(),
             external_id: config.external_id.clone(),
             session_name: session_name(self.environment()),
             sts: config.sts.clone(),
         };
-        check_role(&role)?;
         let key = (Some(arn.clone()), role.external_id.clone(), sts.map(Url::to_string));
-        Ok(self.shared(key, || Source::Role { base, role }))
+        self.shared(key, || Source::Role { base, role })
     }
 
     fn shared(&self, key: ProviderKey, source: impl FnOnce() -> Source) -> Rc<Provider> {
@@ -128,8 +153,11 @@ pub struct Signer {
     provider: Rc<Provider>,
     service: String,
     region: RefCell<Option<String>>,
+    sts: Option<Url>,
     sigv4: RefCell<SigV4>,
+    /// When a refusal led to other credentials, and the key that was refused.
     renewed_at: Cell<Option<Instant>>,
+    renewed_key: RefCell<Option<String>>,
 }
 
 impl Signer {
@@ -141,6 +169,7 @@ impl Signer {
         url: &Url,
         service_default: Option<&str>,
     ) -> Result<Signer, String> {
+        config.check()?;
         let inferred = region::from_host(&url.host);
         let named = config.service.as_deref().or(inferred.service).or(service_default);
         let service = named.filter(|name| !name.is_empty()).ok_or_else(|| {
@@ -160,12 +189,14 @@ impl Signer {
             ));
         }
         Ok(Signer {
-            provider: aws.provider(config)?,
+            provider: aws.provider(config),
+            sts: config.sts.clone(),
             aws: Rc::clone(aws),
             service: service.to_owned(),
             region: RefCell::new(region),
             sigv4: RefCell::default(),
             renewed_at: Cell::new(None),
+            renewed_key: RefCell::default(),
         })
     }
 
@@ -209,12 +240,13 @@ impl Signer {
         Ok(region)
     }
 
-    /// Learns from a response. `body` is its beginning.
-    pub fn observe(&self, status: u16, date: Option<&str>, body: &str, unix_ms: i64) -> Advice {
+    /// Learns from a response.
+    pub fn observe(&self, refusal: &Refusal<'_>, unix_ms: i64) -> Advice {
+        let &Refusal { status, date, .. } = refusal;
         if !matches!(status, 400 | 401 | 403) {
             return Advice::None;
         }
-        let error = ServiceError::parse(body);
+        let error = refusal.error();
         let mut skew = self.aws.skew.get();
         if skew.observe(status, date, (&error.code, &error.message), unix_ms) {
             self.aws.skew.set(skew);
@@ -224,28 +256,34 @@ impl Signer {
             );
             return Advice::ClockCorrected;
         }
+        match self.may_renew(status, error.is_stale()) && self.provider.invalidate(error.is_stale())
+        {
+            true => Advice::RetryWithFreshCredentials,
+            false => Advice::None,
+        }
+    }
+
+    /// Whether other credentials are worth a try: of another set than was tried last, or after a
+    /// while.
+    fn may_renew(&self, status: u16, is_stale: bool) -> bool {
         let limit = Duration::from_millis(RENEWAL_MS_MIN);
         let is_recent = self.renewed_at.get().is_some_and(|at| at.elapsed() < limit);
-        let may_help = status != 400 || error.is_stale();
-        if may_help && !is_recent && self.provider.invalidate() {
+        let key_id = self.provider.key_id();
+        let is_other = *self.renewed_key.borrow() != key_id;
+        let may_help = match is_stale {
+            true => is_other || !is_recent,
+            false => status != 400 && !is_recent,
+        };
+        if may_help {
             self.renewed_at.set(Some(Instant::now()));
-            return Advice::RetryWithFreshCredentials;
+            self.renewed_key.replace(key_id);
         }
-        Advice::None
+        may_help
     }
 
     /// One line about a refusal: which service and region, who asked, and what is missing.
-    pub fn describe_denied(&self, status: u16, body: &str) -> String {
-        let error = ServiceError::parse(body);
-        let place = match &*self.region.borrow() {
-            Some(region) => format!("{} in {region}", self.service),
-            None => self.service.clone(),
-        };
-        let source = self.provider.describe();
-        let who = match self.provider.role() {
-            Some(role) if !source.starts_with(&role) => format!("{role} ({source})"),
-            _ => source,
-        };
+    pub fn describe_denied(&self, refusal: &Refusal<'_>) -> String {
+        let (status, error) = (refusal.status, refusal.error());
         let mut words = [error.code.as_str(), error.message.as_str()].join(" ").trim().to_owned();
         if words.is_empty() {
             words = "no reason given".to_owned();
@@ -255,7 +293,58 @@ impl Signer {
             action_of(&self.service).filter(|_| status == 403 && is_policy).map(str::to_owned)
         });
         let advice = action.map_or_else(String::new, |action| format!("; it needs {action}"));
-        format!("{status} from {place} to {who}: {words}{advice}")
+        let role = self.provider.role();
+        let line = format!(
+            "{status} from {} to {}: {words}{advice}",
+            self.place(),
+            self.whose(role.as_deref())
+        );
+        self.redact(line)
+    }
+
+    /// `text` without secrets, should a server repeat them.
+    pub fn redact(&self, text: String) -> String {
+        self.provider.redact(text)
+    }
+
+    /// One line about the credentials in use. STS is asked only where their source does not say
+    /// whose they are; that it cannot be reached is no error, as signing does not need it.
+    pub async fn identify(&self, unix_ms: i64) -> Result<String, String> {
+        let region = self.region().await?;
+        let keys = self.provider.get(unix_ms, &region).await?;
+        let named = keys.role.as_deref().filter(|role| role.starts_with("arn:"));
+        let who = match named {
+            Some(role) => self.whose(Some(role)),
+            None => {
+                let now_ms = self.aws.skew.get().corrected(unix_ms);
+                let sts = self.sts.as_ref();
+                match self.aws.http.caller_identity(&keys, sts, &region, now_ms).await {
+                    Ok(arn) => self.whose(Some(&arn)),
+                    Err(failure) if failure.condemns() => return Err(failure.message),
+                    Err(failure) => {
+                        format!("{}, not known whose: {}", self.whose(None), failure.message)
+                    }
+                }
+            }
+        };
+        Ok(self.redact(format!("{who}; signs for {}", self.place())))
+    }
+
+    /// Service and region.
+    fn place(&self) -> String {
+        match &*self.region.borrow() {
+            Some(region) => format!("{} in {region}", self.service),
+            None => self.service.clone(),
+        }
+    }
+
+    /// A role and where its credentials come from.
+    fn whose(&self, role: Option<&str>) -> String {
+        let source = self.provider.describe();
+        match role {
+            Some(role) if !source.contains(role) => format!("{role} ({source})"),
+            _ => source,
+        }
     }
 }
 

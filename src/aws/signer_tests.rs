@@ -16,6 +16,10 @@ fn signer(aws: &Rc<Aws>, config: SigV4Config, url: &str) -> Result<Signer, Strin
     Signer::new(aws, &config, &Url::parse(url).unwrap(), None)
 }
 
+fn refusal<'a>(status: u16, date: Option<&'a str>, body: &'a str) -> Refusal<'a> {
+    Refusal { status, date, error_type: None, body }
+}
+
 #[test]
 fn settings() {
     let aws = aws(&[KEYS[0], KEYS[1], OFF]);
@@ -43,7 +47,7 @@ fn providers_are_shared() {
     let arn = Some("arn:aws:iam::111122223333:role/x".to_owned());
     let role = SigV4Config { role_arn: arn, ..Default::default() };
     let other = SigV4Config { external_id: Some("id".to_owned()), ..role.clone() };
-    let of = |config: &SigV4Config| aws.provider(config).unwrap();
+    let of = |config: &SigV4Config| aws.provider(config);
     assert!(Rc::ptr_eq(&of(&role), &of(&role)));
     assert!(!Rc::ptr_eq(&of(&role), &of(&other)));
     assert!(!Rc::ptr_eq(&of(&role), &of(&SigV4Config::default())));
@@ -87,30 +91,34 @@ fn refusals_renew_once_a_minute_and_correct_the_clock() {
     let task = aws(&[relative]);
     let signer_of = |aws: &Rc<Aws>| signer(aws, SigV4Config::default(), AMP).unwrap();
     let task_signer = signer_of(&task);
-    assert_eq!(task_signer.observe(200, None, "", 0), Advice::None);
-    assert_eq!(task_signer.observe(400, None, "", 0), Advice::None);
-    assert_eq!(task_signer.observe(403, None, "", 0), Advice::RetryWithFreshCredentials);
-    assert_eq!(task_signer.observe(403, None, "", 0), Advice::None);
+    assert_eq!(task_signer.observe(&refusal(200, None, ""), 0), Advice::None);
+    assert_eq!(task_signer.observe(&refusal(400, None, ""), 0), Advice::None);
+    assert_eq!(task_signer.observe(&refusal(403, None, ""), 0), Advice::RetryWithFreshCredentials);
+    assert_eq!(task_signer.observe(&refusal(403, None, ""), 0), Advice::None);
     let stale = r#"{"__type":"ExpiredTokenException"}"#;
-    assert_eq!(signer_of(&task).observe(400, None, stale, 0), Advice::RetryWithFreshCredentials);
+    assert_eq!(
+        signer_of(&task).observe(&refusal(400, None, stale), 0),
+        Advice::RetryWithFreshCredentials
+    );
     let date = Some("Fri, 02 Jan 1970 00:00:00 GMT");
-    assert_eq!(task_signer.observe(403, date, "", 0), Advice::ClockCorrected);
+    assert_eq!(task_signer.observe(&refusal(403, date, ""), 0), Advice::ClockCorrected);
     assert_eq!(task.skew.get().offset_ms(), 86_400_000);
     // Keys in the environment stay what they are.
-    assert_eq!(signer_of(&aws(&KEYS)).observe(403, None, "", 0), Advice::None);
+    assert_eq!(signer_of(&aws(&KEYS)).observe(&refusal(403, None, ""), 0), Advice::None);
 }
 
 #[test]
 fn a_refusal_says_who_where_and_what() {
     let signer = signer(&aws(&KEYS), SigV4Config::default(), AMP).unwrap();
     assert_eq!(
-        signer.describe_denied(403, r#"{"message":"User is not allowed"}"#),
+        signer.describe_denied(&refusal(403, None, r#"{"message":"User is not allowed"}"#)),
         "403 from aps in eu-west-1 to environment: User is not allowed; it needs aps:RemoteWrite"
     );
     let other =
         r#"{"__type":"AccessDenied","message":"not authorized to perform: kms:Decrypt on"}"#;
-    assert!(signer.describe_denied(403, other).ends_with("; it needs kms:Decrypt"));
-    let wrong = signer.describe_denied(403, r#"{"__type":"SignatureDoesNotMatch"}"#);
+    assert!(signer.describe_denied(&refusal(403, None, other)).ends_with("; it needs kms:Decrypt"));
+    let wrong =
+        signer.describe_denied(&refusal(403, None, r#"{"__type":"SignatureDoesNotMatch"}"#));
     assert!(wrong.ends_with("environment: SignatureDoesNotMatch"), "{wrong}");
-    assert!(signer.describe_denied(401, "").ends_with(": no reason given"));
+    assert!(signer.describe_denied(&refusal(401, None, "")).ends_with(": no reason given"));
 }

@@ -3,7 +3,11 @@
 use super::component::Component;
 use super::value;
 use super::FlagError;
+use crate::aws::SigV4Config;
 use crate::net::ClientConfig;
+
+/// Keys that say how to sign, and so need `sigv4`.
+const OF_SIGV4: [&str; 5] = ["region", "service", "role_arn", "external_id", "sts"];
 
 /// Reads the client keys; `own_headers` are those the component sets itself.
 pub fn fill(given: &Component, own_headers: &[&str]) -> Result<ClientConfig, FlagError> {
@@ -28,6 +32,35 @@ pub fn fill(given: &Component, own_headers: &[&str]) -> Result<ClientConfig, Fla
     }
     config.render_headers(own_headers).map_err(|why| given.error("", &why))?;
     Ok(config)
+}
+
+/// Reads the keys that ask for AWS's signatures; `client` are the others. None without `sigv4`.
+pub fn signing(given: &Component, client: &ClientConfig) -> Result<Option<SigV4Config>, FlagError> {
+    if !given.get("sigv4", value::switch)? {
+        return match given.any_of(&OF_SIGV4) {
+            Some(key) => Err(given.error(key, "needs sigv4 too")),
+            None => Ok(None),
+        };
+    }
+    if let Some(key) = given.any_of(&["username", "password", "bearer"]) {
+        return Err(given.error("sigv4", &format!("give either this or {key}=")));
+    }
+    for (name, _) in &client.headers {
+        let name = name.to_ascii_lowercase();
+        if name == "authorization" || name.starts_with("x-amz-") {
+            let why = "this header is set by sigv4";
+            return Err(given.error(&format!("header.{name}"), why));
+        }
+    }
+    let config = SigV4Config {
+        region: given.optional("region", value::word)?,
+        service: given.optional("service", value::word)?,
+        role_arn: given.optional("role_arn", value::word)?,
+        external_id: given.optional("external_id", value::word)?,
+        sts: given.optional("sts", value::url)?,
+    };
+    config.check().map_err(|why| given.error("", &why))?;
+    Ok(Some(config))
 }
 
 #[cfg(test)]
@@ -92,6 +125,57 @@ mod tests {
     }
 
     #[test]
+    fn signing_keys() {
+        let of = |settings: &str| {
+            let value = format!("http://h {settings}");
+            let args = ["--from-scrape=http://h", "--to-remote-write", &value];
+            match super::super::tests::config(&args).exporters.remove(0) {
+                Exporter::RemoteWrite(config) => config.sigv4,
+                other => panic!("{other:?}"),
+            }
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!((of(""), of("sigv4=false")), (None, None));
+        assert_eq!(of("sigv4 header.X-A=1"), Some(SigV4Config::default()));
+        let all = of("sigv4 region=eu-west-1 service=aps external_id=a/b sts=http://s:1/x \
+             role_arn=arn:aws:iam::111122223333:role/amp");
+        let all = all.unwrap();
+        assert_eq!((all.region, all.service), (text("eu-west-1"), text("aps")));
+        assert_eq!(all.role_arn, text("arn:aws:iam::111122223333:role/amp"));
+        assert_eq!(all.external_id, text("a/b"));
+        assert_eq!(all.sts.map(|url| url.to_string()), text("http://s:1/x"));
+    }
+
+    #[test]
+    fn bad_signing_keys() {
+        bad_client("region=a", "--to-remote-write: region: needs sigv4 too");
+        bad_client("sigv4=false sts=http://h", "--to-remote-write: sts: needs sigv4 too");
+        bad_client("sigv4 bearer=x", "--to-remote-write: sigv4: give either this or bearer=");
+        bad_client("sigv4 username=x", "--to-remote-write: sigv4: give either this or username=");
+        for name in ["authorization", "x-amz-date"] {
+            bad_client(
+                &format!("sigv4 header.{name}=x"),
+                &format!("--to-remote-write: header.{name}: this header is set by sigv4"),
+            );
+        }
+        bad_client("sigv4=1", "--to-remote-write: sigv4=\"1\": expected true, false");
+        bad_client(
+            "sigv4 region=a/b",
+            "--to-remote-write: region: region `a/b` is not one; expected a name like eu-west-1",
+        );
+        bad_client(
+            "sigv4 role_arn=amp",
+            "--to-remote-write: role_arn: `amp` is not one; \
+             expected arn:aws:iam::ACCOUNT:role/NAME",
+        );
+        bad_client("sigv4 external_id=ab", "--to-remote-write: external_id: needs role_arn= too");
+        bad(
+            &["--from-scrape=http://h sigv4"],
+            "--from-scrape: sigv4: only what is sent is signed; expected it in a --to-… flag",
+        );
+    }
+
+    #[test]
     fn secrets_are_never_shown() {
         let hidden = |settings: &str| {
             let value = format!("--to-remote-write=http://h {settings}");
@@ -104,6 +188,7 @@ mod tests {
         hidden("header.X=\"a\ns3\"");
         hidden("header.A=s3 header.a=s3");
         hidden("bearer=s3 bearer=s3");
+        hidden("sigv4 role_arn=arn:aws:iam::111122223333:role/amp external_id=\"s3 é\"");
         hidden("batch=${SECRET}");
         hidden("proxy=${SECRET}");
         hidden("http://u:s3@h");

@@ -28,6 +28,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::aws::Environment;
 use crate::observe::log::Format;
 use crate::{admin, export, receive};
 use arguments::Argument;
@@ -97,6 +98,8 @@ pub struct Config {
     pub linger: Duration,
     pub log_level: log::LevelFilter,
     pub log_format: Format,
+    /// The variables that AWS documents.
+    pub environment: Environment,
 }
 
 /// What is wrong with the command line, on one line: where, what was expected, the nearest name.
@@ -154,6 +157,7 @@ fn configure(
         linger: Duration::ZERO,
         log_level: log::LevelFilter::Info,
         log_format: Format::default(),
+        environment: Environment::capture(env),
     };
     for flag in FLAGS.iter().filter(|flag| flag.role == Role::Process) {
         fill(flag, flag.default, env, &mut config)?;

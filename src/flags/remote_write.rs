@@ -5,6 +5,7 @@ use super::{client, value, Config, Exporter, FlagError};
 use crate::export::remote_write;
 
 pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
+    let client = client::fill(given, &remote_write::OWN_HEADERS)?;
     config.exporters.push(Exporter::RemoteWrite(remote_write::Config {
         url: given.address(value::url)?,
         batch: given.get("batch", value::interval)?,
@@ -13,7 +14,8 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
         labels: given.named("label.", value::label_name)?,
         queue: given.optional("queue", value::size)?,
         retry_for: given.get("retry_for", value::duration)?,
-        client: client::fill(given, &remote_write::OWN_HEADERS)?,
+        sigv4: client::signing(given, &client)?,
+        client,
     }));
     Ok(())
 }
@@ -82,8 +84,8 @@ mod tests {
              expected a size such as 64KiB, 8MiB, 1GiB or plain bytes",
         );
         bad_destination(
-            "http://h sigv4",
-            "--to-remote-write: unknown setting sigv4; see --help=to-remote-write",
+            "http://h sigv5",
+            "--to-remote-write: unknown setting sigv5; nearest is sigv4",
         );
         bad_destination(
             "http://h retry=1h",

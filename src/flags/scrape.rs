@@ -9,6 +9,10 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
     let timeout = given.get("timeout", value::interval)?.min(interval);
     let mut client = client::fill(given, &scrape::OWN_HEADERS)?;
     client.timeout = timeout;
+    if client::signing(given, &client)?.is_some() {
+        let why = "only what is sent is signed; expected it in a --to-… flag";
+        return Err(given.error("sigv4", why));
+    }
     config.receivers.push(Receiver::Scrape(scrape::Config {
         url: given.address(value::url)?,
         job: given.get("job", value::filled)?,

@@ -5,6 +5,7 @@
 //! condition with a deadline. Whatever is started is killed when its value is dropped.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod aws;
 pub mod http;
 pub mod json;
 pub mod otlet;

@@ -1,22 +1,20 @@
 //! Asking for credentials and documents: container endpoints, IMDSv2 (with v1 where that is
-//! refused), STS. Bodies and times are bounded; redirects are an error; proxies are never used.
+//! refused). Bodies and times are bounded; redirects are an error; proxies are never used.
 //!
 //! Connections are not kept: the next request comes in minutes or hours.
 
-use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::parse::{from_json, from_sts};
-use super::source::{Role, Token};
+use super::parse::from_json;
+use super::source::Token;
 use super::Credentials;
 use crate::aws::environment::Environment;
 use crate::aws::region;
 use crate::aws::service_error::ServiceError;
-use crate::aws::sigv4::{canonical::push_encoded, PayloadHash, Request, Scope, SigV4};
 use crate::net::dns::Resolver;
 use crate::net::http1::{self, Client};
 use crate::net::{sleep, timeout, ClientConfig, Url};
@@ -35,26 +33,19 @@ const CONTAINER_PAUSES_MS: [u64; 2] = [200, 500];
 /// For one request to IMDS. It is a hop away or not reachable at all.
 const IMDS_MS_MAX: u64 = 1_000;
 
-const STS_MS_MAX: u64 = 10_000;
-
-/// How long assumed roles last: the shortest there is, which every role allows.
-const ROLE_S: u32 = 900;
-
-const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
-
 /// An answer, whole.
 pub struct Reply {
     pub status: u16,
     pub date: Option<String>,
+    /// The header `x-amzn-ErrorType`.
+    pub error_type: Option<String>,
     pub body: String,
 }
 
-/// A refusal of STS, or no answer.
-pub struct StsFailure {
-    pub message: String,
-    pub status: u16,
-    pub date: Option<String>,
-    pub error: ServiceError,
+impl Reply {
+    pub fn error(&self) -> ServiceError {
+        ServiceError::parse(self.error_type.as_deref(), &self.body)
+    }
 }
 
 /// What requests need.
@@ -79,7 +70,9 @@ impl Http {
             let body = pieces.as_ref().map(|pieces| pieces.as_slice());
             let request = http1::Request { method, target: &url.target, headers, body };
             let mut response = client.send(&request).await.map_err(|error| error.to_string())?;
-            let (status, date) = (response.status(), response.header("date").map(str::to_owned));
+            let header = |name| response.header(name).map(str::to_owned);
+            let (status, date) = (response.status(), header("date"));
+            let error_type = header("x-amzn-errortype");
             let mut bytes = vec![0; BODY_BYTES_MAX + 1];
             let mut len = 0;
             loop {
@@ -92,7 +85,7 @@ impl Http {
                 }
             }
             let body = String::from_utf8_lossy(&bytes[..len]).into_owned();
-            Ok(Reply { status, date, body })
+            Ok(Reply { status, date, error_type, body })
         };
         let limit = Duration::from_millis(ms_max);
         let elapsed = || format!("{}: no answer within {ms_max} ms", url.authority());
@@ -203,102 +196,34 @@ impl Http {
             .map_err(|error| format!("AWS_EC2_METADATA_SERVICE_ENDPOINT: {error}"))
     }
 
+    /// What the task metadata endpoint, version 4, says of the task.
+    pub async fn task_document(&self) -> Result<String, String> {
+        let base = self.environment.get("ECS_CONTAINER_METADATA_URI_V4");
+        let base = base.ok_or("ECS_CONTAINER_METADATA_URI_V4 is not set")?;
+        let url = Url::parse(&format!("{}/task", base.trim_end_matches('/')))
+            .map_err(|error| format!("ECS_CONTAINER_METADATA_URI_V4: {error}"))?;
+        let reply = self.exchange(&url, ("GET", "", None), CONTAINER_MS_MAX).await?;
+        match reply.status {
+            200 => Ok(reply.body),
+            _ => Err(format!("{}: {}", url.authority(), refusal(&reply))),
+        }
+    }
+
     /// The region that the task's metadata, else the instance's, names.
     pub async fn region(&self) -> Result<String, String> {
-        if let Some(base) = self.environment.get("ECS_CONTAINER_METADATA_URI_V4") {
-            let url = Url::parse(&format!("{}/task", base.trim_end_matches('/')))
-                .map_err(|error| format!("ECS_CONTAINER_METADATA_URI_V4: {error}"))?;
-            let reply = self.exchange(&url, ("GET", "", None), CONTAINER_MS_MAX).await?;
-            if reply.status != 200 {
-                return Err(refusal(&reply));
-            }
-            return region::from_task(&reply.body);
+        if self.environment.get("ECS_CONTAINER_METADATA_URI_V4").is_some() {
+            return region::from_task(&self.task_document().await?);
         }
         let token = self.imds_token().await?;
         let path = "/latest/dynamic/instance-identity/document";
         region::from_identity_document(&self.imds_get(path, token.as_deref()).await?)
-    }
-
-    /// AssumeRoleWithWebIdentity, which is not signed.
-    pub async fn web_identity(
-        &self,
-        token_file: &str,
-        role: &Role,
-        region: &str,
-    ) -> Result<Credentials, StsFailure> {
-        let token = read_token(token_file).map_err(StsFailure::local)?;
-        let (url, _) = self.sts(role, region).map_err(StsFailure::local)?;
-        let form = form("AssumeRoleWithWebIdentity", role, &[("WebIdentityToken", &token)]);
-        self.ask_sts(&url, FORM, &form, role).await
-    }
-
-    /// AssumeRole, signed by `base`.
-    pub async fn assume_role(
-        &self,
-        base: &Credentials,
-        role: &Role,
-        region: &str,
-        unix_ms: i64,
-    ) -> Result<Credentials, StsFailure> {
-        let (url, region) = self.sts(role, region).map_err(StsFailure::local)?;
-        let external_id = role.external_id.as_deref().map(|id| ("ExternalId", id));
-        let form = form("AssumeRole", role, external_id.as_slice());
-        let mut headers = FORM.to_owned();
-        let request = Request {
-            method: "POST",
-            host: &url.authority(),
-            target: &url.target,
-            headers: &[("Content-Type", "application/x-www-form-urlencoded")],
-            payload_hash: &PayloadHash::of(&[form.as_bytes()]),
-        };
-        let scope = Scope { region: &region, service: "sts" };
-        SigV4::default().sign(&request, base, scope, unix_ms, &mut headers);
-        self.ask_sts(&url, &headers, &form, role).await
-    }
-
-    /// Where STS is, and the region to sign for there.
-    fn sts(&self, role: &Role, region: &str) -> Result<(Url, String), String> {
-        let url = match &role.sts {
-            Some(url) => url.clone(),
-            None => region::endpoint("sts", region, &self.environment)?,
-        };
-        let url = crate::aws::signer::signable(url);
-        let signed_for = region::from_host(&url.host).region.unwrap_or_else(|| region.to_owned());
-        Ok((url, signed_for))
-    }
-
-    async fn ask_sts(
-        &self,
-        url: &Url,
-        headers: &str,
-        form: &str,
-        role: &Role,
-    ) -> Result<Credentials, StsFailure> {
-        let request = ("POST", headers, Some(form.as_bytes()));
-        let reply = self.exchange(url, request, STS_MS_MAX).await.map_err(StsFailure::local)?;
-        let authority = url.authority();
-        if reply.status == 200 {
-            let read = from_sts(&reply.body, &role.arn);
-            return read.map_err(|error| StsFailure::local(format!("{authority}: {error}")));
-        }
-        let error = ServiceError::parse(&reply.body);
-        let (status, date) = (reply.status, reply.date);
-        let message = format!("{authority}: {status} {}: {}", error.code, error.message);
-        Err(StsFailure { message, status, date, error })
-    }
-}
-
-impl StsFailure {
-    /// STS said nothing.
-    fn local(message: String) -> StsFailure {
-        StsFailure { message, status: 0, date: None, error: ServiceError::default() }
     }
 }
 
 /// What an endpoint that is not trusted to keep secrets out of its errors said: the status, and a
 /// code.
 fn refusal(reply: &Reply) -> String {
-    let error = ServiceError::parse(&reply.body);
+    let error = reply.error();
     let words = [error.code, error.message].join(" ");
     format!("status {} {}", reply.status, shorten(words.trim().as_bytes(), 120)).trim().to_owned()
 }
@@ -320,7 +245,7 @@ fn authorization(token: &Token) -> Result<String, String> {
 }
 
 /// A token file's content. These are small files on a local mount: reading one does not block.
-fn read_token(path: &str) -> Result<String, String> {
+pub(super) fn read_token(path: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("token file {path}: {error}");
     // Opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
@@ -333,19 +258,4 @@ fn read_token(path: &str) -> Result<String, String> {
         return Err(format!("token file {path}: longer than {TOKEN_FILE_BYTES_MAX} bytes"));
     }
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn form(action: &str, role: &Role, more: &[(&str, &str)]) -> String {
-    let duration = ROLE_S.to_string();
-    let mut form = format!("Action={action}&Version=2011-06-15");
-    let own = [
-        ("RoleArn", role.arn.as_str()),
-        ("RoleSessionName", &role.session_name),
-        ("DurationSeconds", &duration),
-    ];
-    for (name, value) in own.iter().chain(more) {
-        let _ = write!(form, "&{name}=");
-        push_encoded(value.as_bytes(), b"", &mut form);
-    }
-    form
 }

@@ -1,14 +1,15 @@
 //! Credentials: where they come from (AWS SDKs' default provider chain), what the answers look
 //! like, and when they are fetched again.
 //!
-//! [`source`] chooses and [`parse`] reads, both pure; [`fetch`] asks; [`provider`] keeps one set
-//! for all who sign with it. Left out: shared configuration files, SSO, credential processes,
-//! which a scratch container does not have.
+//! [`source`] chooses and [`parse`] reads, both pure; [`fetch`] and [`sts`] ask; [`provider`] keeps
+//! one set for all who sign with it. Left out: shared configuration files, SSO, credential
+//! processes, which a scratch container does not have.
 
 pub mod fetch;
 pub mod parse;
 pub mod provider;
 pub mod source;
+pub mod sts;
 
 use std::fmt;
 

@@ -2,10 +2,11 @@
 //! expires, and once more after a service refused it.
 //!
 //! A set that is still valid serves on while a new one is fetched, and while fetching fails. All
-//! who wait share one request. Failures are tried again after 1 s, then ×2 up to 60 s; between two
-//! tries the last failure is the answer. Expired credentials of IMDS serve on, as AWS may still
-//! take them in an outage; so do those that their source hands out as expired, since then the
-//! clock is wrong.
+//! who wait share one request. A set that a service calls expired is not used again: who signs
+//! waits for the next rather than lose what it has to send. Failures are tried again after 1 s,
+//! then ×2 up to 60 s; between two tries the last failure is the answer. Expired credentials of
+//! IMDS serve on, as AWS may still take them in an outage; so do those that their source hands out
+//! as expired, since then the clock is wrong.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -13,7 +14,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::fetch::{Http, StsFailure};
+use super::fetch::Http;
+use super::sts::StsFailure;
 use super::{Credentials, Source};
 use crate::aws::clock_skew::ClockSkew;
 use crate::net::spawn;
@@ -24,6 +26,9 @@ const REFRESH_MS: i64 = 5 * 60_000;
 /// Up to this much earlier, so that tasks started together do not ask together.
 const JITTER_MS: i64 = 60_000;
 
+/// Those of an instance are fetched again at least this often, as AWS's SDKs do.
+const IMDS_AGE_MS_MAX: i64 = 3_600_000;
+
 /// Pauses between two tries.
 const PAUSE_MS_MIN: u64 = 1_000;
 const PAUSE_MS_MAX: u64 = 60_000;
@@ -33,8 +38,10 @@ struct State {
     current: Option<Rc<Credentials>>,
     /// When to fetch the next.
     refresh_from_ms: i64,
-    /// A service refused the current set.
+    /// A service refused the current set; others may help.
     is_refused: bool,
+    /// A service said that the current set is not good any more: it is not used again.
+    is_spent: bool,
     /// The current set serves on after it has expired.
     is_lasting: bool,
     error: Option<String>,
@@ -60,9 +67,9 @@ impl State {
             return if may_try { Step::Wait } else { Step::Fail };
         };
         let is_expired = current.is_expired(now_ms);
-        match (is_expired || self.is_refused, may_try) {
+        match (is_expired || self.is_refused || self.is_spent, may_try) {
             (true, true) => Step::Wait,
-            (true, false) if is_expired && !self.is_lasting => Step::Fail,
+            (true, false) if self.is_spent || (is_expired && !self.is_lasting) => Step::Fail,
             (false, true) if current.expires_ms.is_some() && now_ms >= self.refresh_from_ms => {
                 Step::UseAndFetch
             }
@@ -75,6 +82,9 @@ impl State {
             let half_ms = (expires_ms - now_ms).max(0) / 2;
             let early_ms = REFRESH_MS + jitter_ms(&credentials.access_key_id);
             self.refresh_from_ms = expires_ms - early_ms.min(half_ms);
+            if is_imds {
+                self.refresh_from_ms = self.refresh_from_ms.min(now_ms + IMDS_AGE_MS_MAX);
+            }
         }
         let is_expired = credentials.is_expired(now_ms);
         self.pause_ms = if is_expired { next_pause_ms(self.pause_ms) } else { 0 };
@@ -83,6 +93,7 @@ impl State {
         self.current = Some(Rc::new(credentials));
         self.error = None;
         self.is_refused = false;
+        self.is_spent = false;
     }
 
     fn fail(&mut self, error: String, now: Instant) {
@@ -152,22 +163,46 @@ impl Provider {
         }
         let state = self.state.borrow();
         match &state.current {
-            Some(current) if !current.is_expired(now_ms) || state.is_lasting => {
+            Some(current)
+                if !state.is_spent && (state.is_lasting || !current.is_expired(now_ms)) =>
+            {
                 Ok(Rc::clone(current))
             }
-            _ => Err(state.error.clone().unwrap_or_else(|| "no credentials yet".to_owned())),
+            _ => Err(state.error.clone().unwrap_or_else(|| {
+                format!("{}: its credentials have expired, others are due", self.describe())
+            })),
         }
     }
 
-    /// A service refused the credentials: fetch others before the next use. False if there are none
-    /// to fetch.
-    pub fn invalidate(&self) -> bool {
+    /// `text` without the secrets of the current set, should a server repeat them.
+    pub fn redact(&self, text: String) -> String {
+        let state = self.state.borrow();
+        let current = match &self.source {
+            Source::Static(credentials) => Some(credentials),
+            _ => state.current.as_ref(),
+        };
+        let Some(keys) = current else { return text };
+        let secrets = [Some(&keys.secret_access_key), keys.session_token.as_ref()];
+        secrets.into_iter().flatten().fold(text, |text, secret| text.replace(secret, "***"))
+    }
+
+    /// The identifier of the current key, which is no secret.
+    pub fn key_id(&self) -> Option<String> {
+        let state = self.state.borrow();
+        state.current.as_ref().map(|current| current.access_key_id.clone())
+    }
+
+    /// A service refused the credentials: fetch others before the next use, or if they `are_spent`
+    /// do not use them again. False if there are none to fetch.
+    pub fn invalidate(&self, are_spent: bool) -> bool {
         match &self.source {
             Source::Static(_) | Source::Nothing(_) => return false,
-            Source::Role { base, .. } => drop(base.invalidate()),
+            Source::Role { base, .. } => drop(base.invalidate(false)),
             _ => {}
         }
-        self.state.borrow_mut().is_refused = true;
+        let mut state = self.state.borrow_mut();
+        state.is_refused = true;
+        state.is_spent |= are_spent;
         true
     }
 
@@ -262,7 +297,7 @@ impl Provider {
         let words = (failure.error.code.as_str(), failure.error.message.as_str());
         let is_corrected = skew.observe(failure.status, failure.date.as_deref(), words, unix_ms);
         self.skew.set(skew);
-        is_corrected || (failure.error.is_stale() && base.invalidate())
+        is_corrected || (failure.error.is_stale() && base.invalidate(true))
     }
 }
 

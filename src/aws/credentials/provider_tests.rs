@@ -73,6 +73,26 @@ fn a_refused_set_is_exchanged_once() {
 }
 
 #[test]
+fn a_set_that_a_service_calls_expired_is_not_used_again() {
+    let start = Instant::now();
+    let later = start + Duration::from_secs(2);
+    let mut state = state(Some(HOUR_MS), true, start);
+    (state.is_refused, state.is_spent) = (true, true);
+    assert_eq!((state.step(0, start), state.step(0, later)), (Step::Fail, Step::Wait));
+    state.fail("down".to_owned(), later);
+    assert_eq!(state.step(0, later), Step::Fail);
+    state.succeed(keys(Some(HOUR_MS)), true, 0, later);
+    assert_eq!(state.step(0, later), Step::Use);
+}
+
+#[test]
+fn an_instances_set_is_renewed_every_hour() {
+    let start = Instant::now();
+    let set = state(Some(6 * HOUR_MS), true, start);
+    assert_eq!(set.refresh_from_ms, HOUR_MS);
+}
+
+#[test]
 fn what_is_handed_out_as_expired_serves() {
     let start = Instant::now();
     let late = state(Some(-1), false, start);

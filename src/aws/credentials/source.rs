@@ -127,7 +127,7 @@ fn web_identity(environment: &Environment, sts: Option<&Url>) -> Result<Source, 
         session_name: session_name(environment),
         sts: sts.cloned(),
     };
-    check_role(&role)?;
+    check_role(&role.arn, None)?;
     Ok(Source::WebIdentity { token_file, role })
 }
 
@@ -142,9 +142,8 @@ pub fn session_name(environment: &Environment) -> String {
     name
 }
 
-/// The limits of STS's parameters.
-pub fn check_role(role: &Role) -> Result<(), String> {
-    let arn = &role.arn;
+/// The limits of STS's parameters; the error begins with the setting's name.
+pub fn check_role(arn: &str, external_id: Option<&str>) -> Result<(), String> {
     let is_arn = (20..=2048).contains(&arn.len())
         && arn.starts_with("arn:")
         && arn.bytes().all(|byte| byte.is_ascii_graphic());
@@ -156,7 +155,7 @@ pub fn check_role(role: &Role) -> Result<(), String> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
     let is_id = |id: &str| (2..=1224).contains(&id.len()) && id.chars().all(allowed);
-    match &role.external_id {
+    match external_id {
         Some(id) if !is_id(id) => {
             Err("external_id: must be 2 to 1224 letters, digits or _+=,.@:/-".to_owned())
         }

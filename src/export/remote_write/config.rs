@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::aws::SigV4Config;
 use crate::net::{ClientConfig, Url};
 
 /// Headers that the protocol fixes; `header.NAME` may not name them.
@@ -27,6 +28,8 @@ pub struct Config {
     pub retry_for: Duration,
     /// How to connect.
     pub client: ClientConfig,
+    /// How to sign; none is not at all.
+    pub sigv4: Option<SigV4Config>,
 }
 
 impl Config {
@@ -42,6 +45,7 @@ impl Config {
             queue: None,
             retry_for: Duration::from_secs(3600),
             client: ClientConfig::default(),
+            sigv4: None,
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The loop that sends: one request in flight, retries in place, everything settled exactly once.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::split::halve;
 use super::{RemoteWrite, OWN_HEADERS};
+use crate::aws::{signable, Advice, Aws, Refusal, Signer};
 use crate::codec::snappy;
 use crate::export::queue::Block;
 use crate::export::retry::{classify, retry_after, Backoff, Verdict};
 use crate::net::dns::Resolver;
 use crate::net::http1::{Client, Request};
-use crate::net::{self, clock};
+use crate::net::{self, clock, Url};
 use crate::observe::log::shorten;
 
 /// Headers of every request (Remote-Write 1.0, "Protocol").
@@ -18,9 +20,6 @@ const HEADERS: &str = concat!(
     "Content-Encoding: snappy\r\n",
     "Content-Type: application/x-protobuf\r\n",
     "X-Prometheus-Remote-Write-Version: 0.1.0\r\n",
-    "User-Agent: otlet/",
-    env!("CARGO_PKG_VERSION"),
-    "\r\n"
 );
 
 /// Blocks that waited longer than this are joined, so that a backlog needs fewer requests.
@@ -30,18 +29,29 @@ const CATCHING_UP: Duration = Duration::from_secs(15);
 const JOINED_BYTES_MAX: u64 = 1_000_000;
 const JOINED_RAW_BYTES_MAX: u64 = 8 << 20;
 
-/// How much of an error answer is shown.
+/// How much of an error answer is read: enough for AWS's, which end with what they computed.
+const BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// How much of it is shown.
 const ANSWER_BYTES_MAX: usize = 512;
 
 /// Load balancers close idle connections after 60 s; ours go first.
 const IDLE_MAX: Duration = Duration::from_secs(50);
+
+/// How often a request is sent again at once because what was refused is mended: the clock, and
+/// the credentials.
+const REMEDIES_MAX: usize = 2;
+
+/// The service that is signed for where neither a setting nor the host tells another.
+const SERVICE: &str = "aps";
 
 /// Sends one destination's queue.
 pub struct Sender {
     exporter: Rc<RemoteWrite>,
     client: Client,
     headers: String,
-    target: String,
+    url: Url,
+    signer: Option<Signer>,
     backoff: Backoff,
     failing: bool,
 }
@@ -82,23 +92,43 @@ struct Outcome {
     wait: Option<Duration>,
     /// For the log: status and the server's words, or what went wrong.
     answer: String,
+    /// What was refused is mended: the same may be sent again at once.
+    is_remedied: bool,
+}
+
+impl Outcome {
+    fn new(verdict: Verdict, answer: String) -> Outcome {
+        Outcome { verdict, wait: None, answer, is_remedied: false }
+    }
+}
+
+/// A response, read.
+#[derive(Default)]
+struct Reply {
+    status: u16,
+    wait: Option<Duration>,
+    date: Option<String>,
+    error_type: Option<String>,
+    text: String,
 }
 
 impl Sender {
     /// Fails where the client keys do not make sense (certificates that cannot be read).
-    pub fn new(exporter: Rc<RemoteWrite>, resolver: Rc<Resolver>) -> Result<Sender, String> {
+    pub fn new(
+        exporter: Rc<RemoteWrite>,
+        resolver: Rc<Resolver>,
+        aws: &Rc<Aws>,
+    ) -> Result<Sender, String> {
         let config = &exporter.config;
-        let client = Client::new(&config.url, &config.client, resolver)?;
+        let (mut url, mut signer) = (config.url.clone(), None);
+        if let Some(sigv4) = &config.sigv4 {
+            url = signable(url);
+            signer = Some(Signer::new(aws, sigv4, &url, Some(SERVICE))?);
+        }
+        let client = Client::new(&url, &config.client, resolver)?;
         let headers = format!("{HEADERS}{}", config.client.render_headers(&OWN_HEADERS)?);
-        let target = config.url.target.clone();
-        Ok(Sender {
-            exporter,
-            client,
-            headers,
-            target,
-            backoff: Backoff::default(),
-            failing: false,
-        })
+        let backoff = Backoff::default();
+        Ok(Sender { exporter, client, headers, url, signer, backoff, failing: false })
     }
 
     /// Sends until the exporter is stopped and nothing is left.
@@ -117,6 +147,11 @@ impl Sender {
             Verdict::Sent => Ok(outcome.answer),
             _ => Err(outcome.answer),
         }
+    }
+
+    /// Whose credentials sign, if any do.
+    pub async fn check_credentials(&self) -> Option<Result<String, String>> {
+        Some(self.signer.as_ref()?.identify(clock::unix_ms()).await)
     }
 
     /// The next block, when there is one; None when all is sent and the exporter stops.
@@ -181,7 +216,7 @@ impl Sender {
             parcel.items -= old.items;
             parcel.held_bytes -= old.held_bytes;
             let answer = format!("not accepted within {} s", retry_for.as_secs());
-            let outcome = Outcome { verdict: Verdict::Refused, wait: None, answer };
+            let outcome = Outcome::new(Verdict::Refused, answer);
             self.settle_dropped(&old, "expired", &outcome);
         }
     }
@@ -278,42 +313,83 @@ impl Sender {
         self.attempt(&body).await
     }
 
-    /// One request and its answer.
+    /// A request and its answer; again at once where a refusal taught something.
     async fn attempt(&mut self, body: &[&[u8]]) -> Outcome {
+        let mut outcome = self.attempt_once(body).await;
+        for _ in 0..REMEDIES_MAX {
+            if outcome.is_remedied {
+                outcome = self.attempt_once(body).await;
+            }
+        }
+        outcome
+    }
+
+    async fn attempt_once(&mut self, body: &[&[u8]]) -> Outcome {
+        let mut headers = Cow::Borrowed(&self.headers);
+        if let Some(signer) = &self.signer {
+            let now_ms = clock::unix_ms();
+            let signed = signer.sign("POST", &self.url, headers.to_mut(), body, now_ms).await;
+            if let Err(why) = signed {
+                // Not an answer of the server: what waits stays.
+                return Outcome::new(Verdict::Retry, signer.redact(why));
+            }
+        }
         let limit = self.exporter.config.client.timeout;
-        let exchange = exchange(&mut self.client, &self.target, &self.headers, body);
-        let (status, wait, answer) = match net::timeout(limit, exchange).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(error)) => (0, None, error),
-            Err(net::Elapsed) => (0, None, format!("no answer within {} s", limit.as_secs_f64())),
+        let exchange = exchange(&mut self.client, &self.url.target, &headers, body);
+        let reply = match net::timeout(limit, exchange).await {
+            Ok(reply) => reply,
+            Err(net::Elapsed) => Err(format!("no answer within {} s", limit.as_secs_f64())),
         };
-        self.exporter.account.answer(status);
-        let verdict = if status == 0 { Verdict::Retry } else { classify(status) };
-        Outcome { verdict, wait, answer }
+        self.exporter.account.answer(reply.as_ref().map_or(0, |reply| reply.status));
+        match reply {
+            Ok(reply) => self.judge(&reply),
+            Err(error) => Outcome::new(Verdict::Retry, error),
+        }
+    }
+
+    /// What a reply means.
+    fn judge(&self, reply: &Reply) -> Outcome {
+        let status = reply.status;
+        let words = shorten(reply.text.trim().as_bytes(), ANSWER_BYTES_MAX);
+        let separator = if words.is_empty() { "" } else { ": " };
+        let mut outcome = Outcome::new(classify(status), format!("{status}{separator}{words}"));
+        outcome.wait = reply.wait;
+        let Some(signer) = &self.signer else { return outcome };
+        let refusal = Refusal {
+            status,
+            date: reply.date.as_deref(),
+            error_type: reply.error_type.as_deref(),
+            body: &reply.text,
+        };
+        outcome.is_remedied = signer.observe(&refusal, clock::unix_ms()) != Advice::None;
+        outcome.answer = match outcome.verdict {
+            Verdict::Unauthorized => signer.describe_denied(&refusal),
+            Verdict::Refused if refusal.error().is_stale() => signer.describe_denied(&refusal),
+            _ => signer.redact(outcome.answer),
+        };
+        outcome
     }
 }
 
-/// Sends and reads; status, asked wait, and the server's words.
+/// Sends and reads.
 async fn exchange(
     client: &mut Client,
     target: &str,
     headers: &str,
     body: &[&[u8]],
-) -> Result<(u16, Option<Duration>, String), String> {
+) -> Result<Reply, String> {
     let request = Request { method: "POST", target, headers, body: Some(body) };
     let mut response = client.send(&request).await.map_err(|error| error.to_string())?;
-    let status = response.status();
+    let header = |name| response.header(name).map(str::to_owned);
+    let (date, error_type) = (header("date"), header("x-amzn-errortype"));
     let wait =
         response.header("retry-after").and_then(|text| retry_after(text, clock::unix_ms() / 1000));
-    if classify(status) == Verdict::Sent {
-        response.finish().await;
-        return Ok((status, wait, status.to_string()));
+    let mut reply = Reply { status: response.status(), wait, date, error_type, ..Reply::default() };
+    if classify(reply.status) != Verdict::Sent {
+        reply.text = response.read_text(BODY_BYTES_MAX).await;
     }
-    let words = response.read_text(ANSWER_BYTES_MAX).await;
     response.finish().await;
-    let words = shorten(words.trim().as_bytes(), ANSWER_BYTES_MAX);
-    let separator = if words.is_empty() { "" } else { ": " };
-    Ok((status, wait, format!("{status}{separator}{words}")))
+    Ok(reply)
 }
 
 /// Waits for a notification or a time, whichever comes first.

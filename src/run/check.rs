@@ -1,0 +1,88 @@
+//! `--check`: what would be used is tried, one line each, and nothing is kept running.
+//!
+//! The flags are parsed before; here the task's metadata is asked for where there should be some,
+//! credentials are fetched, and each destination gets one empty request, signed where it is to be.
+
+use std::rc::Rc;
+
+use crate::aws::task_metadata::parse_task;
+use crate::aws::{Aws, Environment};
+use crate::export::queue::Queues;
+use crate::export::remote_write::{RemoteWrite, Sender};
+use crate::flags::{Config, Exporter};
+use crate::net::{self, dns::Resolver};
+use crate::observe::output::say;
+use crate::observe::{Budget, Registry};
+use crate::pipeline::Pipeline;
+
+/// Tries everything; the error says how much failed.
+pub fn check(config: Config) -> Result<(), String> {
+    net::run(async {
+        let registry = Registry::new();
+        let queues = Queues::new(Budget::new(config.memory_limit_bytes));
+        let resolver = Rc::new(Resolver::default());
+        let aws = Aws::new(config.environment.clone(), Rc::clone(&resolver));
+        Pipeline::new(&config.pipeline, Vec::new(), Rc::clone(&registry))?;
+        let mut report = Report::default();
+        if let Some(result) = task(&aws, &config.environment).await {
+            report.line("task metadata", result)?;
+        }
+        for exporter in config.exporters {
+            let Exporter::RemoteWrite(config) = exporter else { continue };
+            let name = config.client.name.clone().unwrap_or_else(|| config.url.authority());
+            let name = format!("remote write to {name}");
+            let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
+            let mut sender = Sender::new(exporter, Rc::clone(&resolver), &aws)
+                .map_err(|error| format!("--to-remote-write: {error}"))?;
+            if let Some(result) = sender.check_credentials().await {
+                let is_lacking = result.is_err();
+                report.line(&format!("{name}: credentials"), result)?;
+                if is_lacking {
+                    continue;
+                }
+            }
+            report.line(&name, sender.check().await)?;
+        }
+        report.end()
+    })
+}
+
+/// Lines on stdout, and how many told of a failure.
+#[derive(Default)]
+struct Report {
+    failed: usize,
+}
+
+impl Report {
+    fn line(&mut self, what: &str, result: Result<String, String>) -> Result<(), String> {
+        self.failed += usize::from(result.is_err());
+        match result {
+            Ok(answer) => say(&format!("{what}: ok ({answer})\n")),
+            Err(why) => say(&format!("{what}: {why}\n")),
+        }
+    }
+
+    fn end(self) -> Result<(), String> {
+        match self.failed {
+            0 => say("flags: ok\n"),
+            count => Err(format!("{count} of the checks failed")),
+        }
+    }
+}
+
+/// The task's metadata, where ECS says that there is some.
+async fn task(aws: &Aws, environment: &Environment) -> Option<Result<String, String>> {
+    environment.get("ECS_CONTAINER_METADATA_URI_V4")?;
+    let document = match aws.task_document().await {
+        Ok(document) => document,
+        Err(why) => return Some(Err(why)),
+    };
+    Some(match parse_task(document.as_bytes()) {
+        Ok(task) => {
+            let parts = [task.cluster_name(), task.family.as_deref(), task.id()];
+            let known: Vec<&str> = parts.into_iter().flatten().collect();
+            Ok(known.join(" / "))
+        }
+        Err(error) => Err(error.to_string()),
+    })
+}
