@@ -5,6 +5,7 @@
 pub mod client_config;
 pub mod clock;
 pub mod connect;
+mod connections;
 pub mod datagram;
 pub mod dns;
 pub mod error;
