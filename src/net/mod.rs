@@ -1,4 +1,4 @@
-//! The outside world: event loop and timers, sockets, HTTP/1, TLS, names, signals.
+//! The outside world: event loop and timers, sockets, HTTP/1 and 2, TLS, names, signals.
 //!
 //! No other room names smol or async-io; the loop's implementation can be exchanged here alone.
 
@@ -11,6 +11,7 @@ pub mod dns;
 pub mod error;
 pub mod event_loop;
 pub mod http1;
+pub mod http2;
 pub mod notify;
 pub mod signals;
 mod stdio;
