@@ -1,7 +1,9 @@
 //! Formats: bytes to values and back, without I/O, clock or environment.
 
+pub mod base64;
 pub mod crc32;
 pub mod deflate;
+pub mod grpc;
 pub mod gzip;
 pub mod json;
 pub mod prometheus;
