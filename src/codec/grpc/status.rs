@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::field::{push_bytes, push_escaped, push_number, Fields, Value};
+
 /// The codes of grpc/doc/statuscodes.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -140,7 +142,7 @@ impl Status {
     /// Reads google.rpc.Status; None for what is not protobuf.
     pub fn from_protobuf(bytes: &[u8]) -> Option<Status> {
         let mut status = Status::new(Code::Ok, "");
-        for field in (Fields { rest: bytes }) {
+        for field in Fields::new(bytes) {
             match field? {
                 (1, Value::Number(code)) => {
                     let code = usize::try_from(code).ok();
@@ -163,7 +165,7 @@ impl Status {
 /// The delay in an Any, if it holds RetryInfo; the outer None is for what is not protobuf.
 fn retry_info(any: &[u8]) -> Option<Option<Duration>> {
     let (mut is_retry_info, mut value) = (false, &[][..]);
-    for field in (Fields { rest: any }) {
+    for field in Fields::new(any) {
         match field? {
             (1, Value::Bytes(url)) => is_retry_info = url.ends_with(b"/google.rpc.RetryInfo"),
             (2, Value::Bytes(bytes)) => value = bytes,
@@ -174,7 +176,7 @@ fn retry_info(any: &[u8]) -> Option<Option<Duration>> {
         return Some(None);
     }
     let mut delay = Some(Duration::ZERO);
-    for field in (Fields { rest: value }) {
+    for field in Fields::new(value) {
         if let (1, Value::Bytes(duration)) = field? {
             delay = read_duration(duration)?;
         }
@@ -185,7 +187,7 @@ fn retry_info(any: &[u8]) -> Option<Option<Duration>> {
 /// google.protobuf.Duration; a negative one is none.
 fn read_duration(bytes: &[u8]) -> Option<Option<Duration>> {
     let (mut seconds, mut nanos) = (0, 0);
-    for field in (Fields { rest: bytes }) {
+    for field in Fields::new(bytes) {
         match field? {
             (1, Value::Number(number)) => seconds = number,
             (2, Value::Number(number)) => nanos = number,
@@ -195,104 +197,6 @@ fn read_duration(bytes: &[u8]) -> Option<Option<Duration>> {
     let is_negative = (seconds | nanos) >> 63 == 1;
     let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
     Some(nanos.filter(|_| !is_negative).map(|nanos| Duration::new(seconds, nanos)))
-}
-
-/// Values of the wire types that these messages use; others are skipped as numbers.
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-/// The fields of a small protobuf message; an item of None is the end of what can be read.
-struct Fields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn read(&mut self) -> Option<(u64, Value<'a>)> {
-        let tag = self.varint()?;
-        let value = match tag & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => Value::Bytes(self.take(8)?),
-            2 => {
-                let len = usize::try_from(self.varint()?).ok()?;
-                return Some((tag >> 3, Value::Bytes(self.take(len)?)));
-            }
-            5 => Value::Bytes(self.take(4)?),
-            _ => return None,
-        };
-        // A fixed-width value is none of ours whatever its number is.
-        let number = if matches!(value, Value::Bytes(_)) { 0 } else { tag >> 3 };
-        Some((number, value))
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u64, Value<'a>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let field = self.read();
-        if field.is_none() {
-            self.rest = &[];
-        }
-        Some(field)
-    }
-}
-
-/// proto3 leaves zeros and empty texts out.
-fn push_number(out: &mut Vec<u8>, field: u8, value: u64) {
-    if value > 0 {
-        out.push(field << 3);
-        push_varint(out, value);
-    }
-}
-
-fn push_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        out.push(field << 3 | 2);
-        push_varint(out, bytes.len() as u64);
-        out.extend_from_slice(bytes);
-    }
-}
-
-fn push_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// The inside of a JSON string (RFC 8259 §7).
-fn push_escaped(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
-        }
-    }
 }
 
 #[cfg(test)]
