@@ -8,6 +8,7 @@
 pub mod http;
 pub mod json;
 pub mod otlet;
+pub mod otlp;
 pub mod peers;
 pub mod prometheus;
 pub mod remote_write;
