@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use otlet::receive::otlp::{Encoding, Signal};
+use support::http2::*;
 use support::otlp::{OtlpReceiver, BODY_BYTES_MAX};
 use support::{http, program, python, repository};
 
@@ -134,6 +135,24 @@ fn grpc_takes_what_is_odd_and_explains_what_it_refuses() {
     assert!(answer.starts_with("UNAVAILABLE - 080e120466756c6c1a30"), "{answer}");
     let answers = grpc.calls(500, LOGS, "Gzip", &vec![b'p'; 10_000]);
     assert!(answers.iter().all(|answer| answer == "OK - - -"), "{answers:?}");
+}
+
+#[test]
+fn a_call_that_does_not_go_on_ends_at_its_own_deadline() {
+    let otlp = OtlpReceiver::start(BUDGET_BYTES);
+    let mut raw = Raw::connect(otlp.grpc, &[]);
+    let timeout = b"\x00\x0cgrpc-timeout\x0350m";
+    let head = frame(HEADERS, END_HEADERS, 1, &[&call(TRACES), &timeout[..]].concat());
+    raw.send(&[head, frame(DATA, 0, 1, b"\0\0\0\0\x09half")].concat()).unwrap();
+    let reset = raw.read_until(RST_STREAM).expect("a reset");
+    // RFC 9113 §7: CANCEL.
+    assert_eq!((reset.stream, reset.payload.as_slice()), (1, &[0, 0, 0, 8][..]));
+    // The connection goes on.
+    let head = frame(HEADERS, END_HEADERS, 3, &call(TRACES));
+    raw.send(&[head, frame(DATA, END_STREAM, 3, b"\0\0\0\0\x04body")].concat()).unwrap();
+    assert_eq!(raw.read_until(DATA).expect("an answer").stream, 3);
+    assert_eq!(otlp.next().2, b"body");
+    assert!(otlp.rest().is_empty());
 }
 
 #[test]

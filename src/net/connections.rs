@@ -1,8 +1,9 @@
 //! The open connections of one listener: how many there may be, which of them wait for a request,
 //! and how they end.
 //!
-//! At the bound the connection that has waited for longest gives way. At the end each is told, so
-//! that it can finish the request it is busy with. Dropping the value closes all at once.
+//! At the bound the connection that has waited for longest gives way, before others one that never
+//! had a request. At the end each is told, so that it can finish the request it is busy with.
+//! Dropping the value closes all at once.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -15,6 +16,7 @@ use super::{either, spawn, timeout, Listener, Notify, Stream, Task};
 #[derive(Default)]
 pub(super) struct Occupant {
     idle_since: Cell<Option<Instant>>,
+    had_request: Cell<bool>,
     is_stopping: Cell<bool>,
     stop: Notify,
 }
@@ -23,6 +25,13 @@ impl Occupant {
     /// Says since when the connection has had nothing to do; None while it is busy.
     pub(super) fn set_idle(&self, since: Option<Instant>) {
         self.idle_since.set(since);
+        self.had_request.set(self.had_request.get() || since.is_none());
+    }
+
+    /// Orders those that could give way, after so much time without a request.
+    fn rank(&self, idle_min: Duration) -> Option<(bool, Instant)> {
+        let (since, had_request) = (self.idle_since.get()?, self.had_request.get());
+        (!had_request || since.elapsed() >= idle_min).then_some((had_request, since))
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -49,13 +58,13 @@ impl Connections {
     /// Whether one more may be started, after an idle one has given way if need be.
     pub(super) fn has_room(&mut self) -> bool {
         self.open.retain(|(_, task)| !task.is_finished());
-        self.open.len() < self.count_max || self.close_longest_idle()
+        self.open.len() < self.count_max || self.close_longest_idle(Duration::ZERO)
     }
 
-    /// Makes room; false when every connection is busy.
-    pub(super) fn close_longest_idle(&mut self) -> bool {
-        let waiting = self.open.iter().enumerate();
-        let idle = waiting.filter_map(|(n, (own, _))| Some((own.idle_since.get()?, n)));
+    /// Makes room; false when every connection is busy or was so less than `idle_min` ago.
+    pub(super) fn close_longest_idle(&mut self, idle_min: Duration) -> bool {
+        let all = self.open.iter().enumerate();
+        let idle = all.filter_map(|(n, (occupant, _))| Some((occupant.rank(idle_min)?, n)));
         let Some((_, number)) = idle.min() else { return false };
         drop(self.open.swap_remove(number));
         true

@@ -6,6 +6,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod http;
+pub mod http2;
 pub mod json;
 pub mod otlet;
 pub mod otlp;

@@ -85,6 +85,11 @@ impl OtlpReceiver {
         self.exported.recv_timeout(SOON).expect("an export")
     }
 
+    /// As [`OtlpReceiver::next`], for those who do not mind.
+    pub fn next_or_none(&self) -> Option<Exported> {
+        self.exported.recv_timeout(SOON).ok()
+    }
+
     /// What has been exported and not looked at.
     pub fn rest(&self) -> Vec<Exported> {
         self.exported.try_iter().collect()

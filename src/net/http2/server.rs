@@ -61,6 +61,9 @@ const HEADER_TABLE_BYTES: u32 = 4096;
 pub const CONNECTION_BYTES: u64 =
     WINDOW_BYTES as u64 + 3 * FRAME_BYTES_MAX as u64 + 2 * HEADER_TABLE_BYTES as u64;
 
+/// Where memory is short, a connection that had calls gives way only after so long without.
+const GIVE_WAY_AFTER: Duration = Duration::from_secs(1);
+
 /// How long a server waits for its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {
@@ -79,7 +82,7 @@ impl Default for Waits {
         Waits {
             handshake_ms_max: 10_000,
             idle_ms_max: 300_000,
-            stall_ms_max: 30_000,
+            stall_ms_max: 10_000,
             drain_ms_max: 5_000,
         }
     }
@@ -188,7 +191,7 @@ where
         let mut held = server.budget.reservation();
         let fits = connections.has_room()
             && (held.try_resize(CONNECTION_BYTES) || {
-                connections.close_longest_idle();
+                connections.close_longest_idle(GIVE_WAY_AFTER);
                 // The closed one's memory comes back when its task is run a last time.
                 yield_now().await;
                 held.try_resize(CONNECTION_BYTES)
@@ -262,6 +265,8 @@ where
             (None, false) => quiet_since + ms(waits.idle_ms_max),
             (None, true) => quiet_since + ms(waits.stall_ms_max),
         };
+        // A call that has begun takes what was read for it before more is read.
+        yield_now().await;
         match conversation.next(due, drained_by.is_some(), occupant).await {
             Event::Call(head, call) => {
                 let handler = Rc::clone(&handler);
