@@ -114,6 +114,16 @@ impl<S> Shared<S> {
     }
 }
 
+/// A body that could never find room must not be asked to come back: half the budget is the most
+/// that a body can count on while its buffer grows.
+fn body_bytes_max(wanted: usize, budget: &Budget) -> usize {
+    let possible = usize::try_from(budget.bytes_max() / 2).unwrap_or(usize::MAX);
+    if possible < wanted {
+        log::info!("otlp: body_limit is {possible} bytes, half of --memory-limit");
+    }
+    wanted.min(possible)
+}
+
 /// The receiver, its sockets open.
 pub struct Otlp<S> {
     shared: Rc<Shared<S>>,
@@ -149,13 +159,14 @@ where
             refused: registry.counter("otlet_otlp_refused_connections_total", &[]),
             faulty: registry.counter("otlet_otlp_faulty_connections_total", &[]),
         };
+        let body_bytes_max = body_bytes_max(config.body_bytes_max, budget);
         Ok(Otlp {
             grpc: listen("grpc", config.grpc)?.map(|listener| (listener, http2())),
             http: listen("http", config.http)?,
             shared: Rc::new(Shared {
                 sink,
                 signals,
-                body_bytes_max: config.body_bytes_max,
+                body_bytes_max,
                 cors: Cors::new(&config.cors),
                 budget: Rc::clone(budget),
                 registry: Rc::clone(registry),
