@@ -69,6 +69,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How many bytes of the text are read.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
     /// What the unread value is.
     pub fn kind(&mut self) -> Result<Kind, Error> {
         if !self.pending {
