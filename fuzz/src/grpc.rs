@@ -21,8 +21,8 @@ pub const SEEDS: &[&[u8]] = &[
 pub fn grpc(data: &[u8]) {
     let Some((size, data)) = data.split_first() else { return };
     assert_eq!(deframe(data, usize::from(*size).max(1)), deframe(data, data.len().max(1)));
-    if let Some(status) = Status::from_protobuf(data) {
-        assert_eq!(Status::from_protobuf(&status.to_protobuf()), Some(status.clone()));
+    if let Ok(status) = Status::from_protobuf(data) {
+        assert_eq!(Status::from_protobuf(&status.to_protobuf()), Ok(status.clone()));
         status.to_json();
     }
     let Ok(text) = std::str::from_utf8(data) else { return };

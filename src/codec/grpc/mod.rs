@@ -5,7 +5,6 @@
 //! with google.rpc.Status and RetryInfo for those who look closer. Left out: streaming calls and
 //! encodings other than gzip.
 
-pub mod field;
 mod frame;
 mod status;
 

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::field::{push_bytes, push_escaped, push_number, Fields, Value};
+use crate::codec::json::push_escaped;
+use crate::codec::protobuf::{push_bytes, push_message, push_varint_field, Error, Fields};
 
 /// The codes of grpc/doc/statuscodes.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,18 +109,18 @@ impl Status {
     /// google.rpc.Status in protobuf.
     pub fn to_protobuf(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        push_number(&mut out, 1, self.code as u64);
+        push_varint_field(&mut out, 1, self.code as u64);
         push_bytes(&mut out, 2, self.message.as_bytes());
         if let Some(delay) = self.retry_after {
-            let mut duration = Vec::new();
-            push_number(&mut duration, 1, delay.as_secs());
-            push_number(&mut duration, 2, u64::from(delay.subsec_nanos()));
-            let mut info = Vec::new();
-            push_bytes(&mut info, 1, &duration);
-            let mut any = Vec::new();
-            push_bytes(&mut any, 1, RETRY_INFO.as_bytes());
-            push_bytes(&mut any, 2, &info);
-            push_bytes(&mut out, 3, &any);
+            push_message(&mut out, 3, |any| {
+                push_bytes(any, 1, RETRY_INFO.as_bytes());
+                push_message(any, 2, |info| {
+                    push_message(info, 1, |duration| {
+                        push_varint_field(duration, 1, delay.as_secs());
+                        push_varint_field(duration, 2, u64::from(delay.subsec_nanos()));
+                    });
+                });
+            });
         }
         out
     }
@@ -139,64 +140,64 @@ impl Status {
         out
     }
 
-    /// Reads google.rpc.Status; None for what is not protobuf.
-    pub fn from_protobuf(bytes: &[u8]) -> Option<Status> {
+    /// Reads google.rpc.Status.
+    pub fn from_protobuf(bytes: &[u8]) -> Result<Status, Error> {
         let mut status = Status::new(Code::Ok, "");
-        for field in Fields::new(bytes) {
-            match field? {
-                (1, Value::Number(code)) => {
-                    let code = usize::try_from(code).ok();
-                    status.code =
-                        code.and_then(|n| Code::ALL.get(n).copied()).unwrap_or(Code::Unknown);
+        let mut fields = Fields::new(bytes);
+        while let Some((number, value)) = fields.read()? {
+            match number {
+                1 => {
+                    let code = usize::try_from(value.number()).ok();
+                    let known = code.and_then(|code| Code::ALL.get(code).copied());
+                    status.code = known.unwrap_or(Code::Unknown);
                 }
-                (2, Value::Bytes(text)) => {
-                    status.message = String::from_utf8_lossy(text).into_owned();
-                }
-                (3, Value::Bytes(any)) => {
-                    status.retry_after = retry_info(any)?.or(status.retry_after);
-                }
+                2 => status.message = String::from_utf8_lossy(value.bytes()).into_owned(),
+                3 => status.retry_after = retry_info(value.bytes())?.or(status.retry_after),
                 _ => {}
             }
         }
-        Some(status)
+        Ok(status)
     }
 }
 
-/// The delay in an Any, if it holds RetryInfo; the outer None is for what is not protobuf.
-fn retry_info(any: &[u8]) -> Option<Option<Duration>> {
-    let (mut is_retry_info, mut value) = (false, &[][..]);
-    for field in Fields::new(any) {
-        match field? {
-            (1, Value::Bytes(url)) => is_retry_info = url.ends_with(b"/google.rpc.RetryInfo"),
-            (2, Value::Bytes(bytes)) => value = bytes,
+/// The delay in an Any, if it holds RetryInfo.
+fn retry_info(any: &[u8]) -> Result<Option<Duration>, Error> {
+    let (mut is_retry_info, mut info) = (false, &[][..]);
+    let mut fields = Fields::new(any);
+    while let Some((number, value)) = fields.read()? {
+        match number {
+            1 => is_retry_info = value.bytes().ends_with(b"/google.rpc.RetryInfo"),
+            2 => info = value.bytes(),
             _ => {}
         }
     }
     if !is_retry_info {
-        return Some(None);
+        return Ok(None);
     }
     let mut delay = Some(Duration::ZERO);
-    for field in Fields::new(value) {
-        if let (1, Value::Bytes(duration)) = field? {
-            delay = read_duration(duration)?;
+    let mut fields = Fields::new(info);
+    while let Some((number, value)) = fields.read()? {
+        if number == 1 {
+            delay = read_duration(value.bytes())?;
         }
     }
-    Some(delay)
+    Ok(delay)
 }
 
 /// google.protobuf.Duration; a negative one is none.
-fn read_duration(bytes: &[u8]) -> Option<Option<Duration>> {
+fn read_duration(bytes: &[u8]) -> Result<Option<Duration>, Error> {
     let (mut seconds, mut nanos) = (0, 0);
-    for field in Fields::new(bytes) {
-        match field? {
-            (1, Value::Number(number)) => seconds = number,
-            (2, Value::Number(number)) => nanos = number,
+    let mut fields = Fields::new(bytes);
+    while let Some((number, value)) = fields.read()? {
+        match number {
+            1 => seconds = value.number(),
+            2 => nanos = value.number(),
             _ => {}
         }
     }
     let is_negative = (seconds | nanos) >> 63 == 1;
     let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
-    Some(nanos.filter(|_| !is_negative).map(|nanos| Duration::new(seconds, nanos)))
+    Ok(nanos.filter(|_| !is_negative).map(|nanos| Duration::new(seconds, nanos)))
 }
 
 #[cfg(test)]
@@ -210,11 +211,11 @@ mod tests {
     #[test]
     fn golden_bytes() {
         assert_eq!(status(Code::InvalidArgument, "no", None).to_protobuf(), b"\x08\x03\x12\x02no");
-        let mut expected = b"\x08\x0e\x1a\x36\x0a\x28".to_vec();
+        let mut expected = b"\x08\x0e\x12\x00\x1a\x36\x0a\x28".to_vec();
         expected.extend_from_slice(RETRY_INFO.as_bytes());
         expected.extend_from_slice(b"\x12\x0a\x0a\x08\x08\x01\x10\x80\xca\xb5\xee\x01");
         assert_eq!(status(Code::Unavailable, "", Some(1500)).to_protobuf(), expected);
-        assert_eq!(status(Code::Ok, "", None).to_protobuf(), b"");
+        assert_eq!(status(Code::Ok, "", None).to_protobuf(), b"\x08\x00\x12\x00");
     }
 
     #[test]
@@ -239,10 +240,10 @@ mod tests {
             status(Code::ResourceExhausted, "later", Some(1500)),
         ] {
             let bytes = original.to_protobuf();
-            assert_eq!(Status::from_protobuf(&bytes), Some(original.clone()));
+            assert_eq!(Status::from_protobuf(&bytes), Ok(original.clone()));
             // Fields of other types and numbers in front change nothing.
             let strange = [b"\x7a\x01x\x4d\0\0\0\0\x51\0\0\0\0\0\0\0\0\x50\x07", &bytes[..]];
-            assert_eq!(Status::from_protobuf(&strange.concat()), Some(original));
+            assert_eq!(Status::from_protobuf(&strange.concat()), Ok(original));
             for end in 0..bytes.len() {
                 let _ = Status::from_protobuf(&bytes[..end]);
             }
@@ -253,13 +254,13 @@ mod tests {
     fn what_is_not_a_status() {
         for bytes in [&b"\x08"[..], b"\x12\x05abc", b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"]
         {
-            assert_eq!(Status::from_protobuf(bytes), None);
+            assert!(Status::from_protobuf(bytes).is_err());
         }
         let unknown = Status::from_protobuf(b"\x08\x63").unwrap();
         assert_eq!(unknown.code, Code::Unknown);
         let negative = b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
         let any = [b"\x0a\x28", RETRY_INFO.as_bytes(), b"\x12\x0d", negative].concat();
-        assert_eq!(retry_info(&any), Some(None));
+        assert_eq!(retry_info(&any), Ok(None));
     }
 
     #[test]
@@ -274,7 +275,7 @@ mod tests {
                 bytes[at] = random.u8(..);
             }
             bytes.truncate(random.usize(..=bytes.len()));
-            if let Some(status) = Status::from_protobuf(&bytes) {
+            if let Ok(status) = Status::from_protobuf(&bytes) {
                 // Each bad byte becomes three.
                 assert!(status.message.len() <= 3 * bytes.len(), "seed {seed}");
             }

@@ -13,7 +13,7 @@ mod text;
 
 use std::fmt;
 
-pub use text::Text;
+pub use text::{push_escaped, Text};
 
 /// Most containers open at once; a document that nests deeper is refused.
 pub const DEPTH_MAX: u32 = 64;

@@ -3,8 +3,9 @@
 //! The three services' responses differ in the JSON name of one field alone.
 
 use super::{Encoding, Signal};
-use crate::codec::grpc::field::{push_bytes, push_escaped, push_number};
 use crate::codec::grpc::Status;
+use crate::codec::json::push_escaped;
+use crate::codec::protobuf::{push_bytes, push_message, push_varint_field};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +35,11 @@ pub(super) fn response(
         Encoding::Protobuf if is_whole => Vec::new(),
         Encoding::Json if is_whole => b"{}".to_vec(),
         Encoding::Protobuf => {
-            let (mut partial, mut out) = (Vec::new(), Vec::new());
-            push_number(&mut partial, 1, rejected);
-            push_bytes(&mut partial, 2, message.as_bytes());
-            push_bytes(&mut out, 1, &partial);
+            let mut out = Vec::new();
+            push_message(&mut out, 1, |partial| {
+                push_varint_field(partial, 1, rejected);
+                push_bytes(partial, 2, message.as_bytes());
+            });
             out
         }
         Encoding::Json => {
@@ -75,7 +77,7 @@ mod tests {
         };
         assert_eq!(protobuf(0, ""), b"");
         assert_eq!(protobuf(300, "no"), b"\x0a\x07\x08\xac\x02\x12\x02no");
-        assert_eq!(protobuf(0, "hm"), b"\x0a\x04\x12\x02hm");
+        assert_eq!(protobuf(0, "hm"), b"\x0a\x06\x08\x00\x12\x02hm");
         let json = |signal, rejected, message: &str| {
             String::from_utf8(response(signal, Encoding::Json, rejected, message)).unwrap()
         };

@@ -22,6 +22,8 @@ use std::time::Duration;
 pub use answer::Answer;
 pub use config::Config;
 
+pub use crate::codec::otlp::Signal;
+
 use crate::codec::grpc::{Code, Status};
 use crate::net::{http1, http2, spawn, Listener, Notify};
 use crate::observe::{Budget, Registry, Reservation};
@@ -31,15 +33,7 @@ use cors::Cors;
 /// When to come back to a receiver that has no room.
 const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What a request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    Metrics,
-    Traces,
-    Logs,
-}
-
-/// How its body is written.
+/// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Protobuf,
