@@ -60,6 +60,15 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Says once which signals are going to be refused.
+    fn explain(self) {
+        let all = [(self.metrics, "metrics"), (self.traces, "traces"), (self.logs, "logs")];
+        let refused: Vec<&str> = all.iter().filter(|(taken, _)| !taken).map(|(_, n)| *n).collect();
+        if !refused.is_empty() {
+            log::warn!("otlp: no exporter takes {}; they are refused", refused.join(", "));
+        }
+    }
+
     fn has(self, signal: Signal) -> bool {
         match signal {
             Signal::Metrics => self.metrics,
@@ -153,6 +162,7 @@ where
             refused: registry.counter("otlet_otlp_refused_connections_total", &[]),
             faulty: registry.counter("otlet_otlp_faulty_connections_total", &[]),
         };
+        signals.explain();
         let body_bytes_max = body_bytes_max(config.body_bytes_max, budget);
         Ok(Otlp {
             grpc: listen("grpc", config.grpc)?.map(|listener| (listener, http2())),
