@@ -186,6 +186,49 @@ fn frames_so_far(bytes: &[u8]) -> Vec<u8> {
     frames(&bytes[..end]).0
 }
 
+#[test]
+fn calls_of_a_connection_are_bounded() {
+    with_server(server(), |addr, _| {
+        let mut socket = open(addr, false);
+        let calls: Vec<u8> = (0..=STREAMS_MAX).flat_map(|n| headers(n * 2 + 1)).collect();
+        socket.write_all(&calls).unwrap();
+        let mut frame = [0; 13];
+        socket.read_exact(&mut frame).unwrap();
+        // REFUSED_STREAM for the last, which may be tried again (RFC 9113 §8.7).
+        let last = STREAMS_MAX as u8 * 2 + 1;
+        assert_eq!(frame, [0, 0, 4, RST_STREAM, 0, 0, 0, 0, last, 0, 0, 0, 7]);
+    });
+}
+
+#[test]
+fn header_lists_are_bounded() {
+    with_server(server(), |addr, _| {
+        let mut socket = open(addr, false);
+        // Literals without indexing, name "a", value "b": 34 bytes each as they are counted.
+        let fits = (HEADER_LIST_BYTES_MAX / 34 - 6) as usize;
+        for (stream, count) in [(1, fits), (3, fits + 6)] {
+            let mut frame = headers(stream);
+            frame.extend_from_slice(&[0, 1, b'a', 1, b'b'].repeat(count));
+            let [_, a, b, c] = (frame.len() as u32 - 9).to_be_bytes();
+            frame[..3].copy_from_slice(&[a, b, c]);
+            socket.write_all(&frame).unwrap();
+        }
+        let mut frame = [0; 10];
+        socket.read_exact(&mut frame).unwrap();
+        // The second is answered at once, by h2 itself, with HEADERS.
+        assert_eq!((frame[3], frame[8]), (1, 3), "{frame:?}");
+        socket.read_exact(&mut vec![0; usize::from(frame[2]) - 1]).unwrap();
+        socket.write_all(&[0, 0, 0, 0, 1, 0, 0, 0, 1]).unwrap();
+        socket.read_exact(&mut frame).unwrap();
+        // RST_STREAM may follow the refusal; then the first is answered.
+        if frame[3] == RST_STREAM {
+            socket.read_exact(&mut [0; 3]).unwrap();
+            socket.read_exact(&mut frame).unwrap();
+        }
+        assert_eq!((frame[3], frame[8]), (1, 1), "{frame:?}");
+    });
+}
+
 /// A connection, once the server is known to have seen whether a call is under way.
 fn open(addr: SocketAddr, is_busy: bool) -> TcpStream {
     const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
