@@ -37,10 +37,11 @@ test: build ## Set up the real peers, then run all tests
 	tests/setup
 	OTLET_BIN=$(CURDIR)/dist/otlet cargo test --locked
 
-check: ## Formatting, lints and the house rules of tests/tidy.rs
+check: ## Formatting, lints, the house rules of tests/tidy.rs, and that the fuzz targets build
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --test tidy
+	cargo check --locked --quiet --manifest-path fuzz/Cargo.toml
 
 bench: build ## Measure parsers, encoders and the whole process
 	tests/setup
@@ -51,8 +52,8 @@ fuzz: ## Fuzz every target for FUZZ_S seconds with libFuzzer, on stable Rust
 	@for target in $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))); do \
 	  mkdir -p fuzz/corpus/$$target; \
 	  RUSTFLAGS='$(COVERAGE)' cargo run --release --manifest-path fuzz/Cargo.toml --target $(TARGET) \
-	    --features libfuzzer --bin $$target -- -max_total_time=$(FUZZ_S) \
-	    -artifact_prefix=fuzz/artifacts/$$target- fuzz/corpus/$$target || exit 1; \
+	    --bin $$target -- -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+	    -artifact_prefix=fuzz/artifacts/$$target- fuzz/corpus/$$target fuzz/seeds/$$target || exit 1; \
 	done
 
 image: build ## Write the scratch image dist/otlet-oci.tar and print its compressed size

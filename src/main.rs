@@ -2,10 +2,10 @@
 //!
 //! 0 after an orderly stop, 1 could not run, 2 wrong flags.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use otlet::flags::{self, Command};
+use otlet::observe::output::{complain, say};
 use otlet::{admin, observe, run};
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let command = match flags::parse(&program, args, &env, cgroup_limit_bytes) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("otlet: {error}");
+            complain(&format!("otlet: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -37,16 +37,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("otlet: {error}");
+            complain(&format!("otlet: {error}"));
             ExitCode::from(1)
         }
-    }
-}
-
-/// Writes to stdout; whoever closed it early has read enough.
-fn say(text: &str) -> Result<(), String> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
-        _ => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ use crate::net::dns::Resolver;
 use crate::net::http1::{serve, Incoming};
 use crate::net::signals::Signals;
 use crate::net::{self, sys, Listener, Task};
+use crate::observe::output::say;
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
 use crate::receive::scrape::{Stop, Target};
@@ -50,18 +51,15 @@ pub fn check(config: Config) -> Result<(), String> {
             let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
             let mut sender = Sender::new(exporter, Rc::clone(&resolver))?;
             match sender.check().await {
-                Ok(answer) => println!("remote write to {name}: ok ({answer})"),
+                Ok(answer) => say(&format!("remote write to {name}: ok ({answer})\n"))?,
                 Err(answer) => {
                     failed += 1;
-                    println!("remote write to {name}: {answer}");
+                    say(&format!("remote write to {name}: {answer}\n"))?;
                 }
             }
         }
         match failed {
-            0 => {
-                println!("flags: ok");
-                Ok(())
-            }
+            0 => say("flags: ok\n"),
             count => Err(format!("{count} destinations do not accept an empty request")),
         }
     })

@@ -3,15 +3,6 @@
 use otlet::codec::statsd::{lines, parse, Dialect, Line, Metric, Name, Tags};
 use otlet::receive::statsd::{Config, Flush, Out, Table, Timers};
 
-/// Lines of every dialect, for the corpus.
-pub const SEEDS: &[&[u8]] = &[
-    b"page.views:1:2|c|@0.1|#env:prod,bare,#x:y|c:ci-1|T1656581400|e:it-x|card:low",
-    b"na[k=v,k2=v2]me:-1.5e3|g\nname,k=v:1|c|@0.5:200|ms\nname#k=v:+3|g",
-    b"_e{5,4}:title|text|d:1|h:x|k:y|p:low|s:z|t:info|#a:b",
-    b"_sc|redis|2|d:1|h:x|#a:b|m:text",
-    b"uniques:a:b|s\r\nsize:0.5|h\nsize:7|d",
-];
-
 /// The grammar alone.
 pub fn statsd_lines(data: &[u8]) {
     for line in lines(data) {

@@ -58,6 +58,9 @@ impl Admin {
     /// Answers one request.
     pub fn answer(&self, head: &RequestHead) -> Answer {
         match head.path() {
+            "/" | "/metrics" if !["GET", "HEAD"].contains(&head.method.as_str()) => {
+                Answer::method_not_allowed("GET, HEAD")
+            }
             "/" => self.health(),
             "/metrics" => answer(200, TEXT_PAGE, self.metrics().into_bytes()),
             _ => answer(404, "text/plain", b"try / or /metrics\n".to_vec()),

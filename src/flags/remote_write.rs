@@ -44,6 +44,9 @@ mod tests {
         assert_eq!((destination.metadata, destination.queue), (true, None));
         assert_eq!((destination.retry_for.as_secs(), destination.labels.len()), (3600, 0));
         assert_eq!(destination.client.timeout.as_secs(), 30);
+        // Debug shows every field; secrets have no default.
+        let in_code = remote_write::Config::for_url(destination.url.clone());
+        assert_eq!(format!("{destination:?}"), format!("{in_code:?}"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The log: one line per event on stderr, as text or JSON, never blocking, never twice a second.
 //!
-//! The same message (its text up to the first digit, so that counts and times do not matter) is
+//! The same message (its text up to the first number, so that counts and times do not matter) is
 //! written at most once per [`REPEAT_MS`]; the next one says how many were held back. Lines that
 //! stderr does not take wait in a bounded buffer. Text that came from outside is escaped and cut
 //! before it gets here: see [`shorten`].
@@ -127,12 +127,19 @@ impl State {
     }
 }
 
-/// Two messages count as the same when they agree in this part: digits after a blank differ between
-/// repetitions, digits within a word (a host, a port) tell destinations apart.
+/// Two messages count as the same when they agree up to their first number: counts, times and
+/// statuses differ between repetitions. An address is no number; it tells destinations apart.
 fn repeat_key(message: &str) -> &str {
-    let bytes = message.as_bytes();
-    let number = (1..bytes.len()).find(|&at| bytes[at].is_ascii_digit() && bytes[at - 1] == b' ');
-    &message[..number.unwrap_or(bytes.len())]
+    let is_number = |word: &str| word.trim_end_matches([':', ';', ',']).parse::<f64>().is_ok();
+    let starts_with_digit = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+    let mut at = 0;
+    for word in message.split(' ') {
+        if at > 0 && starts_with_digit(word) && is_number(word) {
+            return &message[..at];
+        }
+        at += word.len() + 1;
+    }
+    message
 }
 
 fn render(unix_ms: i64, level: Level, message: &str, held_back: u64, json: bool) -> String {
@@ -222,6 +229,8 @@ mod tests {
         assert_eq!(state.admit(Level::Warn, "a:90: lost 6 items", start), None);
         assert_eq!(state.admit(Level::Warn, "a:91: lost 6 items", start), Some(0));
         assert_eq!(state.admit(Level::Warn, "a:90: lost 7 items", later), Some(1));
+        assert_eq!(repeat_key("to 127.0.0.1:80: 503: try in 0.8 s"), "to 127.0.0.1:80: ");
+        assert_eq!(repeat_key("to 127.0.0.1:80: reset; 7 wait"), "to 127.0.0.1:80: reset; ");
         assert_eq!(state.admit(Level::Info, "fine", start), Some(0));
         assert_eq!(state.admit(Level::Info, "fine", start), Some(0));
         for number in 0..1000 {

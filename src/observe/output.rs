@@ -6,6 +6,7 @@
 //! stays as it was found.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::os::fd::BorrowedFd;
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -15,6 +16,20 @@ pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
 /// POSIX guarantees that a pipe which polls writable takes this many bytes at once.
 const WRITE_BYTES_MAX: usize = 4096;
+
+/// Writes text to stdout at once, for programs that end after it; whoever closed stdout early has
+/// read enough.
+pub fn say(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line to stderr at once; there is nowhere to say that it failed.
+pub fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// A bounded, never blocking line buffer before a descriptor.
 pub struct Output {

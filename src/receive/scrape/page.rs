@@ -193,6 +193,8 @@ impl Take<'_, '_> {
         let rules = self.into.rules;
         let label_count = labels.len() as u64;
         if rules.label_limit > 0 && label_count > rules.label_limit {
+            // As Prometheus counts: what breaks this limit has not passed the filter.
+            self.counts.kept -= 1;
             let (limit, name) = (rules.label_limit, raw.name.to_owned());
             return Err(PageError::LabelLimit { limit, labels: label_count, name });
         }

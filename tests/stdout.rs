@@ -1,0 +1,119 @@
+//! The stdout exporter and its reader: one who reads, one who is slow, and one who is gone.
+
+mod support;
+
+use std::io::Read;
+use std::process::Stdio;
+
+use support::json::Json;
+use support::otlet::Otlet;
+use support::scripted::HttpServer;
+use support::{wait_for, Process};
+
+fn from(target: &HttpServer) -> String {
+    format!("--from-scrape={} interval=100ms timeout=100ms", target.url("/metrics"))
+}
+
+#[test]
+fn a_person_can_read_it() {
+    let target = HttpServer::page("a{b=\"c\"} 1.5\n");
+    let otlet = Otlet::start(&[&from(&target)]);
+    let line = otlet.wait_stdout(" a{");
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert_eq!(time.len(), "12:34:56.789".len());
+    let instance = target.server.address;
+    assert_eq!(rest, format!("a{{b=\"c\",instance=\"{instance}\",job=\"otlet\"}} 1.5"));
+    let exit = otlet.stop();
+    assert!(exit.stdout.iter().any(|line| line.contains(" a{") && line.ends_with(" stale")));
+}
+
+#[test]
+fn a_machine_can_read_it() {
+    let target = HttpServer::page("a{b=\"x \\\"y\\\" \\\\\"} 1.5\nn NaN\n");
+    let otlet = Otlet::start(&[&from(&target), "--to-stdout=format=json"]);
+    otlet.wait_stdout("\"n\"");
+    let exit = otlet.stop();
+    assert!(exit.stdout.len() > 10);
+    for line in &exit.stdout {
+        let json = Json::parse(line);
+        assert!(json.get("time").text().ends_with('Z'));
+        let name = json.get("name").text();
+        if name == "a" {
+            assert_eq!(json.get("labels").labels()["b"], "x \"y\" \\");
+        }
+        let is_text = matches!(json.get("value"), Json::Text(_));
+        assert!(!is_text || ["NaN", "stale"].contains(&json.get("value").text()), "{line}");
+    }
+}
+
+/// Starts otlet on a large page with its stdout in our hands.
+fn start_large(target: &HttpServer) -> (Process, std::net::SocketAddr) {
+    let mut command = Otlet::command();
+    command.args([&from(target), "--admin=127.0.0.1:0", "--memory-limit=1MiB"]);
+    let mut process = Process::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut stderr = process.0.stderr.take().unwrap();
+    let admin = wait_for("the admin line", || {
+        let (mut text, mut byte) = (String::new(), [0]);
+        while stderr.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            text.push(byte[0].into());
+        }
+        text.split("listening on ").nth(1)?.parse().ok()
+    });
+    // Whoever logs afterwards must not meet a closed pipe here.
+    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    (process, admin)
+}
+
+fn metrics(admin: std::net::SocketAddr) -> support::otlet::Metrics {
+    let page = support::http::get(admin, "/metrics").unwrap();
+    support::otlet::Metrics::parse(&page.text())
+}
+
+fn large_page() -> HttpServer {
+    let lines: String = (0..2000).map(|at| format!("a{{id=\"{at}\"}} {at}\n")).collect();
+    HttpServer::page(&lines)
+}
+
+#[test]
+fn a_reader_who_does_not_read_holds_nothing_up() {
+    let target = large_page();
+    let (mut process, admin) = start_large(&target);
+    let dropped = |reason| {
+        move || {
+            let labels = [("exporter", "stdout"), ("reason", reason)];
+            let metrics = metrics(admin);
+            (metrics.sum("otlet_exporter_dropped_items_total", &labels) > 0.0).then_some(metrics)
+        }
+    };
+    let metrics = wait_for("drops", dropped("queue_full"));
+    let scraped = target.requests().len();
+    target.wait_requests(scraped + 3);
+    assert!(metrics.sum("otlet_memory_used_bytes", &[]) <= (1 << 20) as f64);
+    // Once somebody reads again, whole lines come.
+    let mut stdout = process.0.stdout.take().unwrap();
+    let mut text = vec![0; 200_000];
+    stdout.read_exact(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[..lines.len() - 1] {
+        assert!(line.as_bytes()[2] == b':' && line.split(' ').count() == 3, "{line}");
+    }
+    // And when the reader is gone, the program is not.
+    drop(stdout);
+    wait_for("drops for want of a reader", dropped("closed"));
+    let scraped = target.requests().len();
+    target.wait_requests(scraped + 2);
+    assert_eq!(process.0.try_wait().unwrap(), None);
+}
+
+#[test]
+fn output_that_nobody_takes_kills_no_command() {
+    for flags in [&["--help"][..], &["--version"], &["--check", "--from-scrape=http://127.0.0.1:9"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Otlet::command();
+        let status = command.args(flags).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{flags:?}");
+    }
+}
