@@ -6,17 +6,6 @@ use otlet::codec::grpc::{
     FrameError, Piece, Status,
 };
 
-/// Bodies, texts and a status with RetryInfo, for the corpus; the first byte says how they are cut.
-pub const SEEDS: &[&[u8]] = &[
-    b"\x01\0\0\0\0\x03abc",
-    b"\x03\x01\0\0\0\x02ab",
-    b"\x02\0\0\0\0\0\0",
-    b"\xff100m",
-    b"\xffzu gro%C3%9F%zz",
-    b"\xff\x08\x0e\x12\x05later\x1a\x36\x0a\x28type.googleapis.com/google.rpc.RetryInfo\x12\x0a\x0a\
-      \x08\x08\x01\x10\x80\xca\xb5\xee\x01",
-];
-
 /// Where the message is does not depend on how the body is cut; texts survive their encoding.
 pub fn grpc(data: &[u8]) {
     let Some((size, data)) = data.split_first() else { return };
