@@ -1,6 +1,7 @@
 //! What the fuzz targets call: one function per format. Each takes any bytes and panics only when
 //! the code under test breaks a promise that its module states.
 
+pub mod grpc;
 pub mod http;
 pub mod statsd;
 

@@ -1,15 +1,17 @@
-//! The outside world: event loop and timers, sockets, HTTP/1, TLS, names, signals.
+//! The outside world: event loop and timers, sockets, HTTP/1 and 2, TLS, names, signals.
 //!
 //! No other room names smol or async-io; the loop's implementation can be exchanged here alone.
 
 pub mod client_config;
 pub mod clock;
 pub mod connect;
+mod connections;
 pub mod datagram;
 pub mod dns;
 pub mod error;
 pub mod event_loop;
 pub mod http1;
+pub mod http2;
 pub mod notify;
 pub mod signals;
 mod stdio;

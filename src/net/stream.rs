@@ -37,10 +37,7 @@ impl Stream {
 
     /// Tells the peer that nothing more will be written; reading goes on.
     pub async fn shutdown(&mut self) -> io::Result<()> {
-        match self {
-            Stream::Plain(socket) => socket.get_ref().shutdown(Shutdown::Write),
-            Stream::Tls(tls) => poll_fn(|context| Pin::new(&mut **tls).poll_close(context)).await,
-        }
+        poll_fn(|context| self.poll_shutdown(context)).await
     }
 
     /// The protocol agreed on in the handshake, if any.
@@ -84,6 +81,13 @@ impl Stream {
         match self {
             Stream::Plain(_) => Poll::Ready(Ok(())),
             Stream::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
+        }
+    }
+
+    pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(socket) => Poll::Ready(socket.get_ref().shutdown(Shutdown::Write)),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_close(context),
         }
     }
 }

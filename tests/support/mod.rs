@@ -7,8 +7,10 @@
 
 pub mod aws;
 pub mod http;
+pub mod http2;
 pub mod json;
 pub mod otlet;
+pub mod otlp;
 pub mod peers;
 pub mod prometheus;
 pub mod remote_write;

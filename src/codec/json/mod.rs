@@ -13,7 +13,7 @@ mod text;
 
 use std::fmt;
 
-pub use text::Text;
+pub use text::{push_escaped, Text};
 
 /// Most containers open at once; a document that nests deeper is refused.
 pub const DEPTH_MAX: u32 = 64;
@@ -67,6 +67,11 @@ impl<'a> Reader<'a> {
             Ok(text) => Ok(Reader::new(text)),
             Err(error) => Err(Error { reason: "invalid UTF-8", offset: error.valid_up_to() }),
         }
+    }
+
+    /// How many bytes of the text are read.
+    pub fn offset(&self) -> usize {
+        self.at
     }
 
     /// What the unread value is.

@@ -1,4 +1,5 @@
-//! JSON's scalars (RFC 8259, sections 6 and 7): finding where they end, and undoing escapes.
+//! JSON's scalars (RFC 8259, sections 6 and 7): finding where they end, undoing escapes,
+//! and making them.
 //!
 //! A string is kept as written until somebody wants it decoded; most have no escape and are
 //! borrowed. A lone surrogate, which JSON can write and UTF-8 cannot, decodes to U+FFFD.
@@ -33,6 +34,17 @@ impl<'a> Text<'a> {
     /// The text as written, between its quotes.
     pub fn as_written(self) -> &'a str {
         self.raw
+    }
+}
+
+/// Writes the inside of a JSON string (RFC 8259 §7).
+pub fn push_escaped(out: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
     }
 }
 

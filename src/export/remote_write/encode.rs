@@ -5,6 +5,7 @@
 //! Lengths are computed before anything is written: one pass sizes, one pass writes.
 //! Invariant: labels arrive sorted, unique and non-empty (Remote-Write 1.0, "Labels").
 
+use crate::codec::protobuf::{push_tag_and_length, push_varint, varint_bytes};
 use crate::model::{Exemplar, Family, Label, Sample};
 
 /// Tags: field number << 3 | wire type (Protocol Buffers encoding).
@@ -149,32 +150,6 @@ fn push_text(out: &mut Vec<u8>, tag: u8, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-#[inline]
-fn push_tag_and_length(out: &mut Vec<u8>, tag: u8, length: usize) {
-    if length < 0x80 {
-        out.extend_from_slice(&[tag, length as u8]);
-    } else {
-        out.push(tag);
-        push_varint(out, length as u64);
-    }
-}
-
-/// Appends a base-128 varint.
-pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Bytes of a base-128 varint.
-#[inline]
-pub fn varint_bytes(value: u64) -> usize {
-    // 64 bits in groups of seven: (bits + 6) / 7, with one group for zero.
-    (70 - (value | 1).leading_zeros() as usize) / 7
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,15 +158,6 @@ mod tests {
     fn sample<'a>(family: &'a Family<'a>, labels: &'a [Label<'a>], value: f64) -> Sample<'a> {
         let timestamp_ms = 1_700_000_000_000;
         Sample { family, part: Part::Value, labels, value, timestamp_ms, exemplar: None }
-    }
-
-    #[test]
-    fn varint_sizes() {
-        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
-            let mut out = Vec::new();
-            push_varint(&mut out, value);
-            assert_eq!(out.len(), varint_bytes(value), "{value}");
-        }
     }
 
     #[test]

@@ -7,12 +7,12 @@
 use std::future::{poll_fn, Future};
 use std::io;
 use std::task::{ready, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::body::BodyDecoder;
 use super::head::{head_len, Framing, HeadError, RequestHead, REQUEST_HEAD_BYTES_MAX};
 use super::server::Answer;
-use crate::net::{timeout, yield_now, Stream};
+use crate::net::{timeout, timeout_at, yield_now, Stream};
 
 /// How long a server waits for its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,9 @@ pub struct Incoming<'c> {
     head: RequestHead,
     framing: Framing,
     decoder: BodyDecoder,
+    body_deadline: Option<Instant>,
+    /// The client was told to send the body.
+    is_permitted: bool,
     /// The body cannot be read on: the connection ends with the answer.
     is_broken: bool,
 }
@@ -169,7 +172,15 @@ impl<'c> Incoming<'c> {
     ) -> Result<Incoming<'c>, Answer> {
         let framing = head.framing().map_err(bad_head)?;
         let decoder = BodyDecoder::new(framing);
-        Ok(Incoming { connection, head, framing, decoder, is_broken: false })
+        Ok(Incoming {
+            connection,
+            head,
+            framing,
+            decoder,
+            body_deadline: None,
+            is_permitted: false,
+            is_broken: false,
+        })
     }
 
     pub fn head(&self) -> &RequestHead {
@@ -189,36 +200,53 @@ impl<'c> Incoming<'c> {
     /// to give; `body` holds what it did then.
     pub async fn read_body(&mut self, body: &mut Vec<u8>, bytes_max: usize) -> Result<(), Answer> {
         let start = body.len();
-        let read =
-            within(self.connection.waits.body_ms_max, self.read_body_slowly(body, bytes_max)).await;
-        let result = read.unwrap_or_else(|| Err(self.broken(408, "the body took too long")));
+        let result = self.read_all(body, bytes_max).await;
         if result.is_err() {
             body.truncate(start);
         }
         result
     }
 
-    async fn read_body_slowly(
-        &mut self,
-        body: &mut Vec<u8>,
-        bytes_max: usize,
-    ) -> Result<(), Answer> {
+    async fn read_all(&mut self, body: &mut Vec<u8>, bytes_max: usize) -> Result<(), Answer> {
         if self.declared_length().is_some() && self.decoder.want() > bytes_max as u64 {
             return Err(too_large(bytes_max));
         }
-        if self.awaits_permission() {
-            // A failure shows at the next read.
-            let _ = self.connection.stream.write_all(&[b"HTTP/1.1 100 Continue\r\n\r\n"]).await;
-        }
         let start = body.len();
         loop {
-            self.take_buffered(body)?;
+            let is_more = self.read_part(body).await?;
             if body.len() - start > bytes_max {
                 self.is_broken = true;
                 return Err(too_large(bytes_max));
             }
-            if self.decoder.is_complete() {
+            if !is_more {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Appends what comes next of the body, some KiB at most; false when that was the end of it.
+    /// All parts together have the time of one body.
+    pub async fn read_part(&mut self, part: &mut Vec<u8>) -> Result<bool, Answer> {
+        let limit = Duration::from_millis(self.connection.waits.body_ms_max);
+        let deadline = *self.body_deadline.get_or_insert_with(|| Instant::now() + limit);
+        let read = timeout_at(deadline, self.read_part_slowly(part)).await;
+        read.unwrap_or_else(|_| Err(self.broken(408, "the body took too long")))
+    }
+
+    async fn read_part_slowly(&mut self, part: &mut Vec<u8>) -> Result<bool, Answer> {
+        if self.awaits_permission() {
+            self.is_permitted = true;
+            // A failure shows at the next read.
+            let _ = self.connection.stream.write_all(&[b"HTTP/1.1 100 Continue\r\n\r\n"]).await;
+        }
+        let start = part.len();
+        loop {
+            self.take_buffered(part)?;
+            if self.decoder.is_complete() {
+                return Ok(false);
+            }
+            if part.len() > start {
+                return Ok(true);
             }
             yield_now().await;
             match self.connection.read_more().await {
@@ -231,15 +259,15 @@ impl<'c> Incoming<'c> {
     /// The client holds the body back until it is told to go on.
     fn awaits_permission(&self) -> bool {
         let is_pending = !self.decoder.is_complete() && self.connection.buffer.is_empty();
-        is_pending && self.head.expects_continue()
+        is_pending && !self.is_permitted && self.head.expects_continue()
     }
 
-    /// Answers; true when the connection can take another request.
-    pub(super) async fn answer(mut self, answer: &Answer) -> bool {
+    /// Answers; true when the connection can take another request, if it `may_stay`.
+    pub(super) async fn answer(mut self, answer: &Answer, may_stay: bool) -> bool {
         let is_short =
             self.declared_length().is_none() || self.decoder.want() <= DRAIN_BYTES_MAX as u64;
         let is_usable = !self.is_broken && is_short && !self.awaits_permission();
-        let keep = is_usable && self.head.is_keep_alive();
+        let keep = may_stay && is_usable && self.head.is_keep_alive();
         let is_written = self.connection.write(answer, &self.head.method, keep).await;
         if !keep || !is_written || self.decoder.is_complete() {
             return keep && is_written;

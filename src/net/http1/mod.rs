@@ -15,4 +15,4 @@ pub use client::{Client, Request};
 pub use head::RequestHead;
 pub use incoming::{Incoming, Waits};
 pub use response::Response;
-pub use server::{serve, serve_patiently, Answer};
+pub use server::{serve, serve_until, Answer};

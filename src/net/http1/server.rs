@@ -3,17 +3,20 @@
 //! Requests of one connection are answered in order (RFC 9112 §9.3); what a client pipelines waits.
 //! Malformed requests are answered 400, 431, 501 or 505 and end the connection. At
 //! [`CONNECTIONS_MAX`] the connection that has been idle for longest gives way; if none is idle the
-//! newcomer is answered 503. Dropping the future of [`serve`] closes everything.
+//! newcomer is answered 503. Dropping the future of [`serve`] closes everything at once.
 
-use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::incoming::{Connection, Incoming, Waits};
-use crate::net::{spawn, yield_now, Listener, Stream, Task};
+use crate::net::connections::{accept, Connections, Occupant};
+use crate::net::{either, yield_now, Listener, Notify, Stream};
 
 /// Connections open at once, of one listener.
 pub const CONNECTIONS_MAX: usize = 64;
+
+/// For requests under way when the server is told to stop.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// What a handler answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,54 +45,36 @@ impl Answer {
     }
 }
 
-/// One open connection: its task, and since when it has waited for a request.
-struct Slot {
-    task: Task<()>,
-    idle_since: Rc<Cell<Option<Instant>>>,
-}
-
 /// Accepts connections and answers their requests with `handler`, for ever.
 pub async fn serve<H>(listener: Listener, handler: H)
 where
     H: AsyncFn(&mut Incoming<'_>) -> Answer + 'static,
 {
-    serve_patiently(listener, Waits::default(), handler).await
+    serve_until(listener, Waits::default(), Notify::default(), handler).await
 }
 
-/// As [`serve`], waiting for clients as long as told.
-pub async fn serve_patiently<H>(listener: Listener, waits: Waits, handler: H)
+/// As [`serve`], waiting for clients as long as told, until notified: then requests under way are
+/// answered and all connections closed.
+pub async fn serve_until<H>(listener: Listener, waits: Waits, stop: Notify, handler: H)
 where
     H: AsyncFn(&mut Incoming<'_>) -> Answer + 'static,
 {
     let handler = Rc::new(handler);
-    let mut slots: Vec<Slot> = Vec::new();
-    loop {
-        let (stream, _) = listener.accept().await;
-        slots.retain(|slot| !slot.task.is_finished());
-        if slots.len() >= CONNECTIONS_MAX && !close_longest_idle(&mut slots) {
+    let mut connections = Connections::new(CONNECTIONS_MAX);
+    while let Some(stream) = accept(&listener, &stop).await {
+        if !connections.has_room() {
             // Best effort: a fresh connection takes such a short answer at once.
             refuse(stream).await;
             continue;
         }
         let connection = Connection::new(stream, waits);
-        let idle_since = Rc::new(Cell::new(None));
-        let (shared, handler) = (Rc::clone(&idle_since), Rc::clone(&handler));
-        let task = spawn(async move { converse(connection, &shared, &*handler).await });
-        slots.push(Slot { task, idle_since });
+        let handler = Rc::clone(&handler);
+        connections
+            .start(|occupant| async move { converse(connection, &occupant, &*handler).await });
         yield_now().await;
     }
-}
-
-/// Makes room; false when every connection is busy with a request.
-fn close_longest_idle(slots: &mut Vec<Slot>) -> bool {
-    let idle = slots.iter().enumerate().filter_map(|(n, slot)| Some((slot.idle_since.get()?, n)));
-    match idle.min() {
-        Some((_, number)) => {
-            drop(slots.swap_remove(number));
-            true
-        }
-        None => false,
-    }
+    drop(listener);
+    connections.stop(STOP_MAX).await;
 }
 
 async fn refuse(mut stream: Stream) {
@@ -99,19 +84,23 @@ async fn refuse(mut stream: Stream) {
 }
 
 /// Serves one connection until one side has had enough.
-async fn converse<H>(mut connection: Connection, idle_since: &Cell<Option<Instant>>, handler: &H)
+async fn converse<H>(mut connection: Connection, occupant: &Occupant, handler: &H)
 where
     H: AsyncFn(&mut Incoming<'_>) -> Answer,
 {
     loop {
         yield_now().await;
-        idle_since.set(Some(Instant::now()));
-        let Some(begun) = connection.next_head().await else { return };
-        idle_since.set(None);
+        occupant.set_idle(Some(Instant::now()));
+        let stopped = async {
+            occupant.stopped().await;
+            None
+        };
+        let Some(begun) = either(connection.next_head(), stopped).await else { return };
+        occupant.set_idle(None);
         let refusal = match begun.and_then(|head| Incoming::new(&mut connection, head)) {
             Ok(mut incoming) => {
                 let answer = handler(&mut incoming).await;
-                if incoming.answer(&answer).await {
+                if incoming.answer(&answer, !occupant.is_stopping()).await {
                     continue;
                 }
                 None

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::net::http1::head::REQUEST_HEAD_BYTES_MAX;
-use crate::net::{run, timeout};
+use crate::net::{run, spawn, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -42,7 +42,7 @@ fn with_waits<T: Send + 'static>(
     run(async {
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
         let addr = listener.local_addr();
-        let _server = spawn(serve_patiently(listener, waits, echo));
+        let _server = spawn(serve_until(listener, waits, Notify::default(), echo));
         let thread = std::thread::spawn(move || client(addr));
         let finished = async {
             while !thread.is_finished() {
@@ -252,4 +252,38 @@ fn a_client_that_does_not_read_is_given_up() {
         (0..1000).take_while(|_| socket.write_all(request.as_bytes()).is_ok()).count()
     });
     assert!(sent < 1000, "100 MB of answers went nowhere");
+}
+
+#[test]
+fn a_request_under_way_is_answered_when_the_server_stops() {
+    run(async {
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
+        let addr = listener.local_addr();
+        let stop = Notify::default();
+        let server = spawn(serve_until(listener, Waits::default(), stop.clone(), echo));
+        let (told, is_busy) = std::sync::mpsc::channel();
+        let client = std::thread::spawn(move || {
+            let mut idle = connect(addr);
+            let mut busy = connect(addr);
+            let head = "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\
+                        Content-Length: 3\r\n\r\n";
+            busy.write_all(head.as_bytes()).expect("head");
+            busy.read_exact(&mut [0; 25]).expect("permission");
+            told.send(()).expect("told");
+            let mut answer = String::new();
+            idle.read_to_string(&mut answer).expect("the idle one is closed");
+            assert_eq!(answer, "");
+            busy.write_all(b"abc").expect("body");
+            busy.read_to_string(&mut answer).expect("answer");
+            assert!(answer.contains("Connection: close\r\n"), "{answer}");
+            assert!(answer.ends_with("\r\n\r\nabc"), "{answer}");
+            assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+        });
+        while is_busy.try_recv().is_err() {
+            crate::net::sleep(Duration::from_millis(1)).await;
+        }
+        stop.notify();
+        timeout(DEADLINE, server).await.expect("in time");
+        client.join().expect("client");
+    });
 }

@@ -1,0 +1,251 @@
+//! OTLP/JSON to protobuf (opentelemetry-proto, docs/specification.md, "JSON Protobuf Encoding";
+//! protobuf.dev, "ProtoJSON Format").
+//!
+//! Accepted beyond the letter, because senders do it: keys in snake_case, names of enum values,
+//! any number as a string, integers with an exponent or a zero fraction. Keys that nobody knows are
+//! passed over whatever they hold; `null` is absence. What is left is an error, not a guess: a
+//! value of another type than its field, an id that is no hexadecimal. What comes out still goes
+//! through [`super::validate`], which knows the rest. Depth is that of the tokenizer.
+
+use super::schema::{self, Enum, Kind, Message};
+use super::validate::{repair, validate, Counts, Refusal};
+use super::Signal;
+use crate::codec::base64;
+use crate::codec::json::{Error, Kind as JsonKind, Reader};
+use crate::codec::protobuf::{
+    push_bytes, push_double, push_fixed32, push_fixed64, push_message, push_tag, push_varint,
+    push_varint_field, zigzag,
+};
+
+/// Turns a JSON body into a validated protobuf body. Bad UTF-8 is repaired beforehand; where it
+/// stood outside a string, the tokenizer refuses the `?`.
+pub fn from_json(signal: Signal, body: &mut [u8]) -> Result<(Vec<u8>, Counts), Refusal> {
+    let repaired = if std::str::from_utf8(body).is_ok() { 0 } else { repair(body) };
+    // Protobuf is the smaller of the two.
+    let mut out = Vec::with_capacity(body.len() / 2);
+    transcode(signal, body, &mut out)
+        .map_err(|Error { reason, offset }| Refusal { reason, offset })?;
+    let mut counts = validate(signal, &mut out)?;
+    counts.repaired_strings += repaired;
+    Ok((out, counts))
+}
+
+fn transcode(signal: Signal, body: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    let mut reader = Reader::from_bytes(body)?;
+    if reader.kind()? != JsonKind::Object {
+        return fail(&mut reader, "the request is no object");
+    }
+    message(&mut reader, schema::request(signal), out)?;
+    reader.end()
+}
+
+/// Reads an object, whose kind was seen to be one, field by field.
+fn message(reader: &mut Reader<'_>, schema: &Message, out: &mut Vec<u8>) -> Result<(), Error> {
+    reader.object()?;
+    while let Some(key) = reader.key()? {
+        let key = key.decode();
+        let field = schema.fields.iter().find(|field| is_name(&key, field.name));
+        if let Some(field) = field {
+            value(reader, field.number, field.kind, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `key` is `name`, which is in lowerCamelCase, or the same in snake_case.
+fn is_name(key: &str, name: &str) -> bool {
+    key == name || (key.contains('_') && snake_case(name).eq(key.bytes()))
+}
+
+/// `timeUnixNano` as `time_unix_nano`.
+fn snake_case(name: &str) -> impl Iterator<Item = u8> + '_ {
+    name.bytes().flat_map(|byte| {
+        let separator = byte.is_ascii_uppercase().then_some(b'_');
+        separator.into_iter().chain([byte.to_ascii_lowercase()])
+    })
+}
+
+/// Reads what follows a known key.
+fn value(reader: &mut Reader<'_>, number: u32, kind: Kind, out: &mut Vec<u8>) -> Result<(), Error> {
+    if reader.kind()? == JsonKind::Null {
+        return reader.skip();
+    }
+    match kind {
+        Kind::Message(child) => submessage(reader, number, child, out),
+        Kind::Messages(child) => elements(reader, |reader| submessage(reader, number, child, out)),
+        Kind::Texts => elements(reader, |reader| scalar(reader, number, Kind::Text, out)),
+        Kind::Fixed64s => packed(reader, number, out, |reader, out| {
+            out.extend_from_slice(&unsigned(reader)?.to_le_bytes());
+            Ok(())
+        }),
+        Kind::Doubles => packed(reader, number, out, |reader, out| {
+            out.extend_from_slice(&double(reader)?.to_bits().to_le_bytes());
+            Ok(())
+        }),
+        Kind::Varints => packed(reader, number, out, |reader, out| {
+            unsigned(reader).map(|value| push_varint(out, value))
+        }),
+        kind => scalar(reader, number, kind, out),
+    }
+}
+
+fn submessage(
+    reader: &mut Reader<'_>,
+    number: u32,
+    schema: &Message,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    match reader.kind()? {
+        JsonKind::Object => push_message(out, number, |out| message(reader, schema, out)),
+        // An element that is null: a message without fields.
+        JsonKind::Null => {
+            push_bytes(out, number, b"");
+            reader.skip()
+        }
+        _ => fail(reader, "expected an object"),
+    }
+}
+
+/// Visits the elements of an array.
+fn elements<'a>(
+    reader: &mut Reader<'a>,
+    mut visit: impl FnMut(&mut Reader<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if reader.kind()? != JsonKind::Array {
+        return fail(reader, "expected an array");
+    }
+    reader.array()?;
+    while reader.element()? {
+        visit(reader)?;
+    }
+    Ok(())
+}
+
+fn packed<'a>(
+    reader: &mut Reader<'a>,
+    number: u32,
+    out: &mut Vec<u8>,
+    mut push: impl FnMut(&mut Reader<'a>, &mut Vec<u8>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    push_message(out, number, |out| elements(reader, |reader| push(reader, out)))
+}
+
+fn scalar(
+    reader: &mut Reader<'_>,
+    number: u32,
+    kind: Kind,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    match kind {
+        Kind::Text => push_bytes(out, number, text(reader)?.as_bytes()),
+        Kind::Bytes => match base64::decode(&text(reader)?.replace('-', "+").replace('_', "/")) {
+            Some(bytes) => push_bytes(out, number, &bytes),
+            None => return fail(reader, "expected base64"),
+        },
+        Kind::Id(_) => match from_hex(&text(reader)?) {
+            Some(bytes) => push_bytes(out, number, &bytes),
+            None => return fail(reader, "expected a hexadecimal id"),
+        },
+        Kind::Bool => push_varint_field(out, number, u64::from(boolean(reader)?)),
+        Kind::Varint => push_varint_field(out, number, integer(reader)? as u64),
+        Kind::Enum(names) => push_varint_field(out, number, enumerated(reader, names)? as u64),
+        Kind::Sint32 => push_varint_field(out, number, zigzag(integer(reader)?)),
+        Kind::Fixed32 => push_fixed32(out, number, unsigned(reader)? as u32),
+        Kind::Fixed64 => push_fixed64(out, number, unsigned(reader)?),
+        Kind::Sfixed64 => push_fixed64(out, number, integer(reader)? as u64),
+        Kind::Double => push_double(out, number, double(reader)?),
+        // The repeated kinds do not come here; what nobody knows is passed over.
+        _ => {
+            push_tag(out, number, 2);
+            push_varint(out, 0);
+            reader.skip()?;
+        }
+    }
+    Ok(())
+}
+
+fn fail<T>(reader: &mut Reader<'_>, reason: &'static str) -> Result<T, Error> {
+    Err(Error { reason, offset: reader.offset() })
+}
+
+fn text<'a>(reader: &mut Reader<'a>) -> Result<std::borrow::Cow<'a, str>, Error> {
+    match reader.string()? {
+        Some(text) => Ok(text.decode()),
+        None => fail(reader, "expected a string"),
+    }
+}
+
+fn boolean(reader: &mut Reader<'_>) -> Result<bool, Error> {
+    match reader.kind()? {
+        JsonKind::Boolean => Ok(reader.boolean()? == Some(true)),
+        _ => match &*text(reader)? {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => fail(reader, "expected true or false"),
+        },
+    }
+}
+
+/// A number as it is written, with quotes or without.
+fn number_text<'a>(reader: &mut Reader<'a>) -> Result<std::borrow::Cow<'a, str>, Error> {
+    match reader.kind()? {
+        JsonKind::String => text(reader),
+        JsonKind::Number => Ok(reader.number()?.unwrap_or("").into()),
+        _ => fail(reader, "expected a number"),
+    }
+}
+
+fn integer(reader: &mut Reader<'_>) -> Result<i64, Error> {
+    let text = number_text(reader)?;
+    let whole = text.parse().ok().or_else(|| {
+        let range = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
+        whole(&text).filter(|value| range.contains(value)).map(|value| value as i64)
+    });
+    whole.map_or_else(|| fail(reader, "expected an integer"), Ok)
+}
+
+fn unsigned(reader: &mut Reader<'_>) -> Result<u64, Error> {
+    let text = number_text(reader)?;
+    let whole = text.parse().ok().or_else(|| {
+        let range = 0.0..18_446_744_073_709_551_616.0;
+        whole(&text).filter(|value| range.contains(value)).map(|value| value as u64)
+    });
+    whole.map_or_else(|| fail(reader, "expected an unsigned integer"), Ok)
+}
+
+/// `1e3` and `1.0` are integers to ProtoJSON.
+fn whole(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.fract() == 0.0)
+}
+
+fn double(reader: &mut Reader<'_>) -> Result<f64, Error> {
+    match &*number_text(reader)? {
+        "NaN" => Ok(f64::NAN),
+        "Infinity" => Ok(f64::INFINITY),
+        "-Infinity" => Ok(f64::NEG_INFINITY),
+        // Rust would read `inf` and `nan` too.
+        text if text.ends_with(|last: char| last.is_ascii_digit() || last == '.') => {
+            text.parse().or_else(|_| fail(reader, "expected a number"))
+        }
+        _ => fail(reader, "expected a number"),
+    }
+}
+
+fn enumerated(reader: &mut Reader<'_>, names: &Enum) -> Result<i64, Error> {
+    if reader.kind()? != JsonKind::String {
+        return integer(reader);
+    }
+    let text = text(reader)?;
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    let short = text.strip_prefix(names.prefix);
+    let at = short.and_then(|short| names.values.iter().position(|name| *name == short));
+    at.map_or_else(|| fail(reader, "unknown name of an enum"), |at| Ok(at as i64))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?)).collect()
+}

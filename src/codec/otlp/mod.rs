@@ -1,0 +1,46 @@
+//! OTLP bodies (opentelemetry-proto 1.10): validated once, then read by cursors or relayed as they
+//! are.
+//!
+//! One table, [`schema`], says what every message consists of. By it [`validate`] checks a whole
+//! request before anything of it is accepted, and [`from_json`] turns OTLP/JSON into protobuf.
+//! [`resource_metrics`] opens cursors over a validated metrics body; nothing is ever built as a
+//! tree. Bodies concatenate: every request has only the repeated field 1, so that the encoding of A
+//! followed by that of B is a request with A's resources and then B's (protobuf.dev, "Last One
+//! Wins").
+//!
+//! Left out: profiles, which are in development.
+
+mod attributes;
+mod json;
+mod metrics;
+mod points;
+mod schema;
+mod splice;
+mod validate;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod json_tests;
+#[cfg(test)]
+mod tests;
+
+pub use attributes::{AnyValue, Attribute, Attributes};
+pub use json::from_json;
+pub use metrics::{
+    resource_metrics, Data, Metric, Points, ResourceMetrics, ScopeMetrics, Temporality,
+};
+pub use points::{
+    Buckets, Exemplar, Exemplars, ExponentialPoint, HistogramPoint, Number, NumberPoint,
+    SummaryPoint, NO_RECORDED_VALUE,
+};
+pub use splice::splice_resource;
+pub use validate::{validate, Counts, Refusal};
+
+/// What a request carries; each has its own request message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    Metrics,
+    Traces,
+    Logs,
+}

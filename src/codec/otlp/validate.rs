@@ -1,0 +1,144 @@
+//! A whole request checked before anything of it is accepted: framing, wire types, lengths of ids,
+//! UTF-8, depth; and its items counted.
+//!
+//! Invalid UTF-8 does not refuse a request: SDKs let it through from the applications they are in.
+//! Each bad byte becomes `?` where it stands, so that no length changes, and the string is counted.
+//! Invariant: what passes here is read by the cursors without a failure; whatever follows may trust
+//! framing, wire types and UTF-8.
+//!
+//! Cost: every field is visited once, and every string's bytes; measured in benches/otlp.rs.
+
+use super::schema::{self, Kind, Message};
+use super::Signal;
+use crate::codec::protobuf::{read_varint, Error, Fields, Wire, DEPTH_MAX};
+
+/// What is in a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Data points, spans or log records.
+    pub items: u64,
+    /// Strings that were no UTF-8.
+    pub repaired_strings: u64,
+}
+
+/// Why a request is refused; the sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: &'static str,
+    /// The byte of the body at which reading stopped, about.
+    pub offset: usize,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+/// Checks a body and repairs its strings.
+pub fn validate(signal: Signal, body: &mut [u8]) -> Result<Counts, Refusal> {
+    let mut counts = Counts::default();
+    message(body, schema::request(signal), 1, &mut counts)?;
+    Ok(counts)
+}
+
+fn refuse<T>(reason: &'static str, offset: usize) -> Result<T, Refusal> {
+    Err(Refusal { reason, offset })
+}
+
+/// Checks one message and what is in it.
+fn message(
+    bytes: &mut [u8],
+    schema: &Message,
+    depth: u32,
+    counts: &mut Counts,
+) -> Result<(), Refusal> {
+    if depth > DEPTH_MAX {
+        return refuse(Error::Depth.reason(), 0);
+    }
+    counts.items += u64::from(schema.is_item);
+    let mut at = 0;
+    loop {
+        let mut fields = Fields::new(&bytes[at..]);
+        let field = match fields.read() {
+            Ok(Some(field)) => field,
+            Ok(None) => return Ok(()),
+            Err(error) => return refuse(error.reason(), at),
+        };
+        let end = bytes.len() - fields.rest().len();
+        let kind = schema.kind(field.0);
+        match field.1 {
+            Wire::Bytes(child) => {
+                let start = end - child.len();
+                delimited(&mut bytes[start..end], kind, depth, counts)
+                    .map_err(|refusal| Refusal { offset: start + refusal.offset, ..refusal })?;
+            }
+            scalar if !may_be(kind, scalar) => return refuse(WRONG_WIRE_TYPE, at),
+            _ => {}
+        }
+        at = end;
+    }
+}
+
+const WRONG_WIRE_TYPE: &str = "a field has the wrong wire type";
+const WRONG_ID_LENGTH: &str = "a trace or span id has the wrong length";
+const WRONG_PACKED_LENGTH: &str = "a packed field has a wrong length";
+
+/// Checks the inside of a length-delimited field.
+#[inline]
+fn delimited(bytes: &mut [u8], kind: Kind, depth: u32, counts: &mut Counts) -> Result<(), Refusal> {
+    match kind {
+        Kind::Text | Kind::Texts => {
+            if std::str::from_utf8(bytes).is_err() {
+                repair(bytes);
+                counts.repaired_strings += 1;
+            }
+            Ok(())
+        }
+        Kind::Message(child) | Kind::Messages(child) => message(bytes, child, depth + 1, counts),
+        Kind::Id(length) if bytes.is_empty() || bytes.len() == length => Ok(()),
+        Kind::Id(_) => refuse(WRONG_ID_LENGTH, 0),
+        Kind::Bytes | Kind::Unknown => Ok(()),
+        Kind::Fixed64s | Kind::Doubles if bytes.len() % 8 == 0 => Ok(()),
+        Kind::Fixed64s | Kind::Doubles => refuse(WRONG_PACKED_LENGTH, 0),
+        Kind::Varints => {
+            let mut rest = &*bytes;
+            while !rest.is_empty() {
+                let at = bytes.len() - rest.len();
+                read_varint(&mut rest).or_else(|error| refuse(error.reason(), at))?;
+            }
+            Ok(())
+        }
+        _ => refuse(WRONG_WIRE_TYPE, 0),
+    }
+}
+
+/// Whether a field of that kind may come as this scalar.
+#[inline]
+fn may_be(kind: Kind, value: Wire<'_>) -> bool {
+    match kind {
+        Kind::Unknown => true,
+        Kind::Bool | Kind::Varint | Kind::Enum(_) | Kind::Sint32 | Kind::Varints => {
+            matches!(value, Wire::Varint(_))
+        }
+        Kind::Fixed64 | Kind::Sfixed64 | Kind::Double | Kind::Fixed64s | Kind::Doubles => {
+            matches!(value, Wire::Fixed64(_))
+        }
+        Kind::Fixed32 => matches!(value, Wire::Fixed32(_)),
+        _ => false,
+    }
+}
+
+/// Writes `?` over every byte that is not part of valid UTF-8; returns in how many places.
+#[cold]
+pub(super) fn repair(bytes: &mut [u8]) -> u64 {
+    let (mut start, mut places) = (0, 0);
+    while let Err(error) = std::str::from_utf8(&bytes[start..]) {
+        let bad = start + error.valid_up_to();
+        let end = error.error_len().map_or(bytes.len(), |length| bad + length);
+        bytes[bad..end].fill(b'?');
+        start = end;
+        places += 1;
+    }
+    places
+}

@@ -1,0 +1,105 @@
+//! The open connections of one listener: how many there may be, which of them wait for a request,
+//! and how they end.
+//!
+//! At the bound the connection that has waited for longest gives way, before others one that never
+//! had a request. At the end each is told, so that it can finish the request it is busy with.
+//! Dropping the value closes all at once.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::{either, spawn, timeout, Listener, Notify, Stream, Task};
+
+/// What a connection and its listener know of each other.
+#[derive(Default)]
+pub(super) struct Occupant {
+    idle_since: Cell<Option<Instant>>,
+    had_request: Cell<bool>,
+    is_stopping: Cell<bool>,
+    stop: Notify,
+}
+
+impl Occupant {
+    /// Says since when the connection has had nothing to do; None while it is busy.
+    pub(super) fn set_idle(&self, since: Option<Instant>) {
+        self.idle_since.set(since);
+        self.had_request.set(self.had_request.get() || since.is_none());
+    }
+
+    /// Orders those that could give way, after so much time without a request.
+    fn rank(&self, idle_min: Duration) -> Option<(bool, Instant)> {
+        let (since, had_request) = (self.idle_since.get()?, self.had_request.get());
+        (!had_request || since.elapsed() >= idle_min).then_some((had_request, since))
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.get()
+    }
+
+    /// Completes when the connection should end.
+    pub(super) async fn stopped(&self) {
+        self.stop.notified().await;
+    }
+}
+
+/// All connections of a listener.
+pub(super) struct Connections {
+    open: Vec<(Rc<Occupant>, Task<()>)>,
+    count_max: usize,
+}
+
+impl Connections {
+    pub(super) fn new(count_max: usize) -> Connections {
+        Connections { open: Vec::new(), count_max }
+    }
+
+    /// Whether one more may be started, after an idle one has given way if need be.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.open.retain(|(_, task)| !task.is_finished());
+        self.open.len() < self.count_max || self.close_longest_idle(Duration::ZERO)
+    }
+
+    /// Makes room; false when every connection is busy or was so less than `idle_min` ago.
+    pub(super) fn close_longest_idle(&mut self, idle_min: Duration) -> bool {
+        let all = self.open.iter().enumerate();
+        let idle = all.filter_map(|(n, (occupant, _))| Some((occupant.rank(idle_min)?, n)));
+        let Some((_, number)) = idle.min() else { return false };
+        drop(self.open.swap_remove(number));
+        true
+    }
+
+    /// Runs a connection as a task of its own.
+    pub(super) fn start<F>(&mut self, converse: impl FnOnce(Rc<Occupant>) -> F)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let occupant = Rc::new(Occupant::default());
+        let task = spawn(converse(Rc::clone(&occupant)));
+        self.open.push((occupant, task));
+    }
+
+    /// Asks all to end and waits for them, at most so long.
+    pub(super) async fn stop(self, limit: Duration) {
+        for (occupant, _) in &self.open {
+            occupant.is_stopping.set(true);
+            occupant.stop.notify();
+        }
+        let all = async {
+            for (_, task) in self.open {
+                task.await;
+            }
+        };
+        timeout(limit, all).await.ok();
+    }
+}
+
+/// The next connection, or None when it is time to stop.
+pub(super) async fn accept(listener: &Listener, stop: &Notify) -> Option<Stream> {
+    let stopped = async {
+        stop.notified().await;
+        None
+    };
+    either(async { Some(listener.accept().await.0) }, stopped).await
+}
