@@ -227,7 +227,7 @@ impl<'a> SummaryPoint<'a> {
     }
 
     /// Pairs of quantile and value.
-    pub fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> + 'a {
+    pub fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> + Clone + 'a {
         Children::new(self.message, 6).map(|message| {
             let mut pair = (0.0, 0.0);
             for (number, value) in Fields::new(message) {

@@ -219,6 +219,7 @@ impl Take<'_, '_> {
             value: raw.value,
             timestamp_ms,
             exemplar: raw.exemplar,
+            histogram: None,
         });
         Ok(())
     }
