@@ -148,8 +148,8 @@ fn translate(name: &str, body: &mut [u8]) {
             }) {}
         });
         println!(
-            "{name} (native histograms: {native_histograms}): {:.2} million points/s, {:.2} million \
-             samples/s; {:.1} allocations for {points} points",
+            "{name} (native histograms: {native_histograms}): {:.2} million points/s, {:.2} \
+             million samples/s; {:.1} allocations for {points} points",
             points as f64 / ns * 1e3,
             samples as f64 / ns * 1e3,
             allocations as f64 / ROUNDS as f64

@@ -75,12 +75,12 @@ impl Side {
         self.offset = first;
     }
 
-    /// How many buckets both would need together.
-    fn span(&self, other: &Side) -> usize {
+    /// How many buckets both would need together, 2^`steps` of them merged into one.
+    fn span(&self, other: &Side, steps: u32) -> usize {
         let sides = [self, other].into_iter().filter(|side| !side.counts.is_empty());
-        let ends = sides.map(|side| (side.offset, side.offset + side.counts.len() as i32));
+        let ends = sides.map(|side| (side.offset, side.offset + side.counts.len() as i32 - 1));
         let both = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        both.map_or(0, |(first, end)| (i64::from(end) - i64::from(first)) as usize)
+        both.map_or(0, |(first, last)| ((last >> steps) - (first >> steps)) as usize + 1)
     }
 
     /// Adds counts of the same scale.
@@ -174,16 +174,13 @@ impl Exponential {
 
     /// Halves the resolution until `self` and `other`, of the same scale, fit together.
     fn fit(&mut self, other: &Exponential) -> u32 {
-        let mut other = (other.positive.clone(), other.negative.clone());
-        let mut steps = 0;
-        while self.positive.span(&other.0) > BUCKETS_MAX
-            || self.negative.span(&other.1) > BUCKETS_MAX
-        {
-            self.downscale(self.scale - 1);
-            other.0.downscale(1);
-            other.1.downscale(1);
-            steps += 1;
-        }
+        let span = |steps| {
+            let positive = self.positive.span(&other.positive, steps);
+            positive.max(self.negative.span(&other.negative, steps))
+        };
+        // At 2^31 to one there are two buckets at most.
+        let steps = (0..31).find(|steps| span(*steps) <= BUCKETS_MAX).unwrap_or(31);
+        self.downscale(self.scale - steps as i32);
         steps
     }
 
