@@ -31,6 +31,20 @@ pub struct LabelSet {
     pairs: Vec<Pair>,
     fixed: usize,
     fixed_bytes: usize,
+    names: Vec<KnownName>,
+}
+
+/// Names remembered, and how long a key may be for it.
+const KNOWN_NAMES_MAX: usize = 64;
+const KNOWN_NAME_BYTES_MAX: usize = 128;
+
+/// What a key has become before.
+#[derive(Clone, Debug, Default)]
+struct KnownName {
+    key: String,
+    name: String,
+    /// None where nothing was learnt.
+    style: Option<Style>,
 }
 
 impl LabelSet {
@@ -124,13 +138,45 @@ impl LabelSet {
     #[inline]
     pub fn push(&mut self, attribute: &Attribute<'_>, style: Style) -> bool {
         let start = self.text.len();
-        if !push_label_name(&mut self.text, attribute.key, style) {
+        if !self.push_name(attribute.key, style) {
             return false;
         }
         let middle = self.text.len();
         push_value(&mut self.text, attribute.value);
         if !self.close(start, middle, false) {
             self.join(start, middle, style);
+        }
+        true
+    }
+
+    /// Appends the label name of `key`. Points of a metric have the same keys, mostly, and what
+    /// they become is remembered by where they come in the set.
+    #[inline]
+    fn push_name(&mut self, key: &str, style: Style) -> bool {
+        let at = self.pairs.len();
+        match self.names.get(at) {
+            Some(known) if known.style == Some(style) && known.key == key => {
+                self.text.push_str(&known.name);
+                return true;
+            }
+            _ => self.learn_name(at, key, style),
+        }
+    }
+
+    #[cold]
+    fn learn_name(&mut self, at: usize, key: &str, style: Style) -> bool {
+        let start = self.text.len();
+        if !push_label_name(&mut self.text, key, style) {
+            return false;
+        }
+        if at < KNOWN_NAMES_MAX && key.len() <= KNOWN_NAME_BYTES_MAX {
+            if self.names.len() <= at {
+                self.names.resize_with(at + 1, KnownName::default);
+            }
+            let known = &mut self.names[at];
+            key.clone_into(&mut known.key);
+            self.text[start..].clone_into(&mut known.name);
+            known.style = Some(style);
         }
         true
     }

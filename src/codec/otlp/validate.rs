@@ -59,6 +59,17 @@ fn message(
     counts.items += u64::from(schema.is_item);
     let mut at = 0;
     loop {
+        // Most fields are short and have a tag of one byte: those take a third of the time so.
+        if let Some(&[tag @ ..0x80, length @ ..0x80]) = bytes.get(at..at + 2) {
+            let (start, end) = (at + 2, at + 2 + usize::from(length));
+            if tag & 7 == 2 && tag >= 8 && end <= bytes.len() {
+                let kind = schema.kind(u32::from(tag >> 3));
+                delimited(&mut bytes[start..end], kind, depth, counts)
+                    .map_err(|refusal| Refusal { offset: start + refusal.offset, ..refusal })?;
+                at = end;
+                continue;
+            }
+        }
         let mut fields = Fields::new(&bytes[at..]);
         let field = match fields.read() {
             Ok(Some(field)) => field,
