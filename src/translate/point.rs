@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use crate::codec::otlp::{
-    Data, Exemplar, Exemplars, ExponentialPoint, HistogramPoint, NumberPoint, SummaryPoint,
-    Temporality, NO_RECORDED_VALUE,
+    Attributes, Data, Exemplar, Exemplars, ExponentialPoint, HistogramPoint, NumberPoint,
+    SummaryPoint, Temporality, NO_RECORDED_VALUE,
 };
 use crate::model::{NativeBuckets, NativeHistogram, Part, STALE_NAN_BITS};
 
@@ -150,10 +150,8 @@ impl Translator {
             None if when.is_stale => 0.0,
             None => return Err(Reason::NoValue),
         };
-        let key = || self.hash(point.attributes(), walk.open.as_ref().map_or(0, |open| open.key));
-        let watched = is_monotonic && walk.watch > 0;
-        let key = if temporality == Temporality::Delta || watched { key() } else { 0 };
-        self.watch(walk, watched, temporality, key, when);
+        let is_watched = is_monotonic && walk.watch > 0;
+        let key = self.key(walk, is_watched, temporality, point.attributes(), when);
         let zero_ns = self.sum_up(temporality, key, when, Value::Number(&mut value), now_s)?;
         if !self.rules.point(&mut self.set, point.attributes(), &walk.promoted, &mut walk.sorted) {
             return Err(Reason::Name);
@@ -168,19 +166,25 @@ impl Translator {
         }))
     }
 
-    /// Looks at the start times of the first points of a resource that does not say which it is.
-    fn watch(
+    /// Identifies the point's series, where that is needed: to sum it up, and to look at the start
+    /// times of the first points of a resource that does not say which it is.
+    fn key(
         &mut self,
         walk: &mut Walk<'_>,
         is_watched: bool,
         temporality: Temporality,
-        key: u64,
+        attributes: Attributes<'_>,
         when: When,
-    ) {
-        if is_watched && temporality == Temporality::Cumulative {
+    ) -> u64 {
+        if temporality != Temporality::Delta && !is_watched {
+            return 0;
+        }
+        let key = self.hash(attributes, walk.open.as_ref().map_or(0, |open| open.key));
+        if temporality == Temporality::Cumulative {
             walk.watch -= 1;
             walk.report.found_shared_resource |= self.prefork.sees(key, when.start_ns);
         }
+        key
     }
 
     /// Makes a delta cumulative. Returns when the series was zero, if it begins here.
@@ -209,15 +213,12 @@ impl Translator {
     ) -> Said {
         let when = When::new(point.start_ns, point.time_ns, point.flags);
         walk.newest_ns = walk.newest_ns.max(when.time_ns);
-        let Some((Data::Histogram(temporality), metric_key)) =
-            walk.open.as_ref().map(|open| (open.data, open.key))
-        else {
+        let Some(Data::Histogram(temporality)) = walk.open.as_ref().map(|open| open.data) else {
             return Err(Reason::Temporality);
         };
         let mut classic = std::mem::take(&mut self.scratch.classic);
         let read = read_classic(&mut classic, point);
-        let key = self.hash(point.attributes(), metric_key);
-        self.watch(walk, walk.watch > 0, temporality, key, when);
+        let key = self.key(walk, walk.watch > 0, temporality, point.attributes(), when);
         let summed = read.and_then(|()| {
             self.sum_up(temporality, key, when, Value::Classic(&mut classic), now_s)
         });
@@ -290,15 +291,13 @@ impl Translator {
     ) -> Said {
         let when = When::new(point.start_ns, point.time_ns, point.flags);
         walk.newest_ns = walk.newest_ns.max(when.time_ns);
-        let Some((Data::ExponentialHistogram(temporality), metric_key)) =
-            walk.open.as_ref().map(|open| (open.data, open.key))
-        else {
+        let data = walk.open.as_ref().map(|open| open.data);
+        let Some(Data::ExponentialHistogram(temporality)) = data else {
             return Err(Reason::Temporality);
         };
         let mut histogram = std::mem::take(&mut self.scratch.exponential);
         let is_read = histogram.read(point);
-        let key = self.hash(point.attributes(), metric_key);
-        self.watch(walk, walk.watch > 0, temporality, key, when);
+        let key = self.key(walk, walk.watch > 0, temporality, point.attributes(), when);
         let summed = match is_read {
             true => self.sum_up(temporality, key, when, Value::Exponential(&mut histogram), now_s),
             false => Err(Reason::Buckets),
