@@ -1,8 +1,9 @@
 //! otlet: a telemetry collector for Amazon ECS and AWS Fargate in one static binary.
 //!
 //! The map of the house; a room knows the rooms listed below it and none above:
-//! [`run`] → [`flags`] → [`admin`] | [`receive`] | [`export`] → [`pipeline`] → [`net`], [`codec`] →
-//! [`model`] → [`observe`]. Receivers and exporters never know each other.
+//! [`run`] → [`flags`] → [`admin`] | [`receive`] | [`export`] → [`pipeline`] → [`translate`] →
+//! [`aws`] → [`net`], [`codec`] → [`model`] → [`observe`]. Receivers and exporters never know each
+//! other.
 
 #![deny(unsafe_code)]
 
@@ -17,3 +18,4 @@ pub mod observe;
 pub mod pipeline;
 pub mod receive;
 pub mod run;
+pub mod translate;

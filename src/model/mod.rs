@@ -5,10 +5,12 @@
 //! downstream guesses from names. Nothing here does I/O or owns more than it must.
 
 mod float;
+mod histogram;
 mod identity;
 mod labels;
 
 pub use float::{push_float, FloatStyle};
+pub use histogram::{BucketSpan, NativeBuckets, NativeHistogram};
 pub use identity::{Identity, IdentityConfig, IDENTITY_LABELS};
 pub use labels::{recycle, sort_labels, OwnedLabels};
 
@@ -97,6 +99,8 @@ pub struct Sample<'a> {
     /// Unix time in milliseconds.
     pub timestamp_ms: i64,
     pub exemplar: Option<Exemplar<'a>>,
+    /// A native histogram, with [`Part::Value`]; the value is its count, for who cannot write it.
+    pub histogram: Option<&'a NativeHistogram<'a>>,
 }
 
 impl<'a> Sample<'a> {

@@ -176,6 +176,7 @@ mod tests {
                 value,
                 timestamp_ms: 0,
                 exemplar: None,
+                histogram: None,
             });
         }
         transaction.end_family(&family);

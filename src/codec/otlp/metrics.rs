@@ -6,8 +6,44 @@ use super::points::{ExponentialPoint, HistogramPoint, NumberPoint, SummaryPoint}
 use crate::codec::protobuf::{Fields, Nested, Wire};
 
 /// The resources of a body, or of several bodies one after the other.
-pub fn resource_metrics(body: &[u8]) -> impl Iterator<Item = ResourceMetrics<'_>> + Clone {
-    Children::new(body, 1).map(|message| ResourceMetrics { message })
+pub fn resource_metrics(body: &[u8]) -> Resources<'_> {
+    Resources(Children::new(body, 1))
+}
+
+/// The resources of a body.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources<'a>(Children<'a>);
+
+impl<'a> Iterator for Resources<'a> {
+    type Item = ResourceMetrics<'a>;
+
+    fn next(&mut self) -> Option<ResourceMetrics<'a>> {
+        self.0.next().map(|message| ResourceMetrics { message })
+    }
+}
+
+/// The scopes of a resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Scopes<'a>(Children<'a>);
+
+impl<'a> Iterator for Scopes<'a> {
+    type Item = ScopeMetrics<'a>;
+
+    fn next(&mut self) -> Option<ScopeMetrics<'a>> {
+        self.0.next().map(|message| ScopeMetrics { message })
+    }
+}
+
+/// The metrics of a scope.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics<'a>(Children<'a>);
+
+impl<'a> Iterator for Metrics<'a> {
+    type Item = Metric<'a>;
+
+    fn next(&mut self) -> Option<Metric<'a>> {
+        self.0.next().map(Metric::read)
+    }
 }
 
 /// The submessages with one field number.
@@ -45,8 +81,8 @@ impl<'a> ResourceMetrics<'a> {
         Attributes::of_part(self.message, 1, 1)
     }
 
-    pub fn scopes(self) -> impl Iterator<Item = ScopeMetrics<'a>> + Clone {
-        Children::new(self.message, 2).map(|message| ScopeMetrics { message })
+    pub fn scopes(self) -> Scopes<'a> {
+        Scopes(Children::new(self.message, 2))
     }
 }
 
@@ -79,8 +115,8 @@ impl<'a> ScopeMetrics<'a> {
         fields.filter(|(number, _)| *number == 3).last().map_or("", |(_, value)| value.text())
     }
 
-    pub fn metrics(self) -> impl Iterator<Item = Metric<'a>> + Clone {
-        Children::new(self.message, 2).map(Metric::read)
+    pub fn metrics(self) -> Metrics<'a> {
+        Metrics(Children::new(self.message, 2))
     }
 }
 

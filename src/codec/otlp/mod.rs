@@ -28,7 +28,8 @@ mod tests;
 pub use attributes::{AnyValue, Attribute, Attributes};
 pub use json::from_json;
 pub use metrics::{
-    resource_metrics, Data, Metric, Points, ResourceMetrics, ScopeMetrics, Temporality,
+    resource_metrics, Data, Metric, Metrics, Points, ResourceMetrics, Resources, ScopeMetrics,
+    Scopes, Temporality,
 };
 pub use points::{
     Buckets, Exemplar, Exemplars, ExponentialPoint, HistogramPoint, Number, NumberPoint,

@@ -30,18 +30,21 @@ pub struct NumberPoint<'a> {
     pub time_ns: u64,
     pub value: Option<Number>,
     pub flags: u32,
+    has_exemplars: bool,
     message: &'a [u8],
 }
 
 impl<'a> NumberPoint<'a> {
     #[inline]
     pub(super) fn read(message: &'a [u8]) -> NumberPoint<'a> {
-        let mut point = NumberPoint { start_ns: 0, time_ns: 0, value: None, flags: 0, message };
+        let (start_ns, time_ns, value, flags, has_exemplars) = (0, 0, None, 0, false);
+        let mut point = NumberPoint { start_ns, time_ns, value, flags, has_exemplars, message };
         for (number, value) in Fields::new(message) {
             match number {
                 2 => point.start_ns = value.number(),
                 3 => point.time_ns = value.number(),
                 4 => point.value = Some(Number::Double(value.double())),
+                5 => point.has_exemplars = true,
                 6 => point.value = Some(Number::Int(value.number() as i64)),
                 8 => point.flags = value.number() as u32,
                 _ => {}
@@ -55,7 +58,7 @@ impl<'a> NumberPoint<'a> {
     }
 
     pub fn exemplars(&self) -> Exemplars<'a> {
-        Exemplars(Children::new(self.message, 5))
+        Exemplars::new(self.message, 5, self.has_exemplars)
     }
 }
 
@@ -69,20 +72,32 @@ pub struct HistogramPoint<'a> {
     pub min: Option<f64>,
     pub max: Option<f64>,
     pub flags: u32,
+    has_exemplars: bool,
     message: &'a [u8],
 }
 
 impl<'a> HistogramPoint<'a> {
     pub(super) fn read(message: &'a [u8]) -> HistogramPoint<'a> {
-        let (start_ns, time_ns, count, flags) = (0, 0, 0, 0);
+        let (start_ns, time_ns, count, flags, has_exemplars) = (0, 0, 0, 0, false);
         let (sum, min, max) = (None, None, None);
-        let mut point = HistogramPoint { start_ns, time_ns, count, sum, min, max, flags, message };
+        let mut point = HistogramPoint {
+            start_ns,
+            time_ns,
+            count,
+            sum,
+            min,
+            max,
+            flags,
+            has_exemplars,
+            message,
+        };
         for (number, value) in Fields::new(message) {
             match number {
                 2 => point.start_ns = value.number(),
                 3 => point.time_ns = value.number(),
                 4 => point.count = value.number(),
                 5 => point.sum = Some(value.double()),
+                8 => point.has_exemplars = true,
                 10 => point.flags = value.number() as u32,
                 11 => point.min = Some(value.double()),
                 12 => point.max = Some(value.double()),
@@ -107,7 +122,7 @@ impl<'a> HistogramPoint<'a> {
     }
 
     pub fn exemplars(&self) -> Exemplars<'a> {
-        Exemplars(Children::new(self.message, 8))
+        Exemplars::new(self.message, 8, self.has_exemplars)
     }
 }
 
@@ -125,6 +140,7 @@ pub struct ExponentialPoint<'a> {
     pub zero_count: u64,
     pub zero_threshold: f64,
     pub flags: u32,
+    has_exemplars: bool,
     message: &'a [u8],
 }
 
@@ -141,6 +157,7 @@ impl<'a> ExponentialPoint<'a> {
             zero_count: 0,
             zero_threshold: 0.0,
             flags: 0,
+            has_exemplars: false,
             message,
         };
         for (number, value) in Fields::new(message) {
@@ -152,6 +169,7 @@ impl<'a> ExponentialPoint<'a> {
                 6 => point.scale = value.sint32(),
                 7 => point.zero_count = value.number(),
                 10 => point.flags = value.number() as u32,
+                11 => point.has_exemplars = true,
                 12 => point.min = Some(value.double()),
                 13 => point.max = Some(value.double()),
                 14 => point.zero_threshold = value.double(),
@@ -174,7 +192,7 @@ impl<'a> ExponentialPoint<'a> {
     }
 
     pub fn exemplars(&self) -> Exemplars<'a> {
-        Exemplars(Children::new(self.message, 11))
+        Exemplars::new(self.message, 11, self.has_exemplars)
     }
 }
 
@@ -227,7 +245,7 @@ impl<'a> SummaryPoint<'a> {
     }
 
     /// Pairs of quantile and value.
-    pub fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> + 'a {
+    pub fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> + Clone + 'a {
         Children::new(self.message, 6).map(|message| {
             let mut pair = (0.0, 0.0);
             for (number, value) in Fields::new(message) {
@@ -282,6 +300,13 @@ impl<'a> Exemplar<'a> {
 /// The exemplars of a point.
 #[derive(Clone, Copy, Debug)]
 pub struct Exemplars<'a>(Children<'a>);
+
+impl<'a> Exemplars<'a> {
+    /// Those that are field `number` of `message`; where there are none nothing is read.
+    fn new(message: &'a [u8], number: u32, has_any: bool) -> Exemplars<'a> {
+        Exemplars(Children::new(if has_any { message } else { &[] }, number))
+    }
+}
 
 impl<'a> Iterator for Exemplars<'a> {
     type Item = Exemplar<'a>;

@@ -55,6 +55,7 @@ pub struct Message {
     kinds: [Kind; NUMBERS],
     /// It counts as an item: a data point, a span, a log record.
     pub is_item: bool,
+    pub is_attribute: bool,
 }
 
 impl Message {
@@ -65,7 +66,7 @@ impl Message {
             kinds[fields[at].number as usize] = fields[at].kind;
             at += 1;
         }
-        Message { fields, kinds, is_item: false }
+        Message { fields, kinds, is_item: false, is_attribute: false }
     }
 
     const fn item(fields: &'static [Field]) -> Message {
@@ -112,8 +113,10 @@ static ANY_VALUE: Message = Message::new(&[
 ]);
 static ARRAY_VALUE: Message = Message::new(&[field(1, "values", Messages(&ANY_VALUE))]);
 static KEY_VALUE_LIST: Message = Message::new(&[field(1, "values", Messages(&KEY_VALUE))]);
-pub static KEY_VALUE: Message =
-    Message::new(&[field(1, "key", Text), field(2, "value", one(&ANY_VALUE))]);
+static KEY_VALUE: Message = Message {
+    is_attribute: true,
+    ..Message::new(&[field(1, "key", Text), field(2, "value", one(&ANY_VALUE))])
+};
 static SCOPE: Message = Message::new(&[
     field(1, "name", Text),
     field(2, "version", Text),

@@ -60,8 +60,8 @@ fn bad_bodies() {
     // The inner length reaches past its parent, and not past the body.
     bad(Signal::Logs, b"\x0a\x02\x0a\x05\x12\x03abc", truncated);
     bad(Signal::Logs, b"hello", "a wire type is unknown");
-    bad(Signal::Logs, b"{}", "a wire type is unknown");
-    bad(Signal::Metrics, b"\x07", "a wire type is unknown");
+    bad(Signal::Logs, b"{}", truncated);
+    bad(Signal::Metrics, b"\x0e", "a wire type is unknown");
     let mut refused = span(b"\x32\x00");
     let refusal = validate(Signal::Traces, &mut refused).unwrap_err();
     assert_eq!(refusal.to_string(), "a field has the wrong wire type at byte 8");

@@ -59,6 +59,17 @@ fn message(
     counts.items += u64::from(schema.is_item);
     let mut at = 0;
     loop {
+        // Most fields are short and have a tag of one byte: those take a third of the time so.
+        if let Some(&[tag @ ..0x80, length @ ..0x80]) = bytes.get(at..at + 2) {
+            let (start, end) = (at + 2, at + 2 + usize::from(length));
+            if tag & 7 == 2 && tag >= 8 && end <= bytes.len() {
+                let kind = schema.kind(u32::from(tag >> 3));
+                delimited(&mut bytes[start..end], kind, depth, counts)
+                    .map_err(|refusal| Refusal { offset: start + refusal.offset, ..refusal })?;
+                at = end;
+                continue;
+            }
+        }
         let mut fields = Fields::new(&bytes[at..]);
         let field = match fields.read() {
             Ok(Some(field)) => field,
@@ -95,6 +106,7 @@ fn delimited(bytes: &mut [u8], kind: Kind, depth: u32, counts: &mut Counts) -> R
             }
             Ok(())
         }
+        Kind::Messages(child) if child.is_attribute && is_plain_attribute(bytes) => Ok(()),
         Kind::Message(child) | Kind::Messages(child) => message(bytes, child, depth + 1, counts),
         Kind::Id(length) if bytes.is_empty() || bytes.len() == length => Ok(()),
         Kind::Id(_) => refuse(WRONG_ID_LENGTH, 0),
@@ -111,6 +123,20 @@ fn delimited(bytes: &mut [u8], kind: Kind, depth: u32, counts: &mut Counts) -> R
         }
         _ => refuse(WRONG_WIRE_TYPE, 0),
     }
+}
+
+/// Whether it is what nearly every attribute is, key and text in ASCII and shorter than 128 bytes:
+/// good without a closer look. Makes validation of traces more than twice as fast.
+#[inline]
+fn is_plain_attribute(bytes: &[u8]) -> bool {
+    // 0a 0b http.method 12 05 0a 03 GET
+    // ^ key, its length    ^ value  ^ text, its length
+    let [0x0a, key_length, rest @ ..] = bytes else { return false };
+    let Some((_, value)) = rest.split_at_checked(usize::from(*key_length)) else { return false };
+    let [0x12, value_length, 0x0a, text_length, text @ ..] = value else { return false };
+    usize::from(*text_length) == text.len()
+        && usize::from(*value_length) == text.len() + 2
+        && bytes.is_ascii()
 }
 
 /// Whether a field of that kind may come as this scalar.

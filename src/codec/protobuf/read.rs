@@ -73,6 +73,25 @@ impl<'a> Fields<'a> {
     /// The next field, groups passed over; none at the end of the message.
     #[inline]
     pub fn read(&mut self) -> Result<Option<(u32, Wire<'a>)>, Error> {
+        match self.read_short() {
+            Some(field) => Ok(Some(field)),
+            None => self.read_any(),
+        }
+    }
+
+    /// Reads what most fields are: bytes, fewer than 128, with a tag of one byte.
+    #[inline(always)]
+    fn read_short(&mut self) -> Option<(u32, Wire<'a>)> {
+        let [tag @ 8..0x80, length @ ..0x80, rest @ ..] = self.rest else { return None };
+        if tag & 7 != 2 {
+            return None;
+        }
+        let (bytes, rest) = rest.split_at_checked(usize::from(*length))?;
+        self.rest = rest;
+        Some((u32::from(tag >> 3), Wire::Bytes(bytes)))
+    }
+
+    fn read_any(&mut self) -> Result<Option<(u32, Wire<'a>)>, Error> {
         while !self.rest.is_empty() {
             let (number, wire_type) = self.tag()?;
             if wire_type != 3 {
@@ -148,7 +167,7 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(u32, Wire<'a>)> {
-        self.read().ok().flatten()
+        self.read_short().or_else(|| self.read_any().ok().flatten())
     }
 }
 

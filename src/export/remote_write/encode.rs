@@ -5,8 +5,9 @@
 //! Lengths are computed before anything is written: one pass sizes, one pass writes.
 //! Invariant: labels arrive sorted, unique and non-empty (Remote-Write 1.0, "Labels").
 
-use crate::codec::protobuf::{push_tag_and_length, push_varint, varint_bytes};
-use crate::model::{Exemplar, Family, Label, Sample};
+use super::native::push_histogram;
+use crate::codec::protobuf::{push_message, push_tag_and_length, push_varint, varint_bytes};
+use crate::model::{Exemplar, Family, Label, NativeHistogram, Sample};
 
 /// Tags: field number << 3 | wire type (Protocol Buffers encoding).
 const TIMESERIES: u8 = 1 << 3 | 2;
@@ -27,6 +28,9 @@ const TEXT_5: u8 = 5 << 3 | 2;
 /// Appends one series with one sample, and its exemplar. `extra` are the exporter's own labels,
 /// sorted, written where the sample lacks the name.
 pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
+    if let Some(histogram) = sample.histogram {
+        return push_native(out, sample, histogram, extra);
+    }
     let sample_bytes = 9 + varint_field_bytes(sample.timestamp_ms);
     let exemplar = sample.exemplar.as_ref();
     let exemplar_bytes =
@@ -53,13 +57,34 @@ pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, Str
     out.push(VARINT_2);
     push_varint(out, sample.timestamp_ms as u64);
     if let Some(exemplar) = exemplar {
-        push_tag_and_length(out, EXEMPLARS, exemplar_bytes);
-        push_labels(out, exemplar.labels);
-        out.push(DOUBLE_2);
-        out.extend_from_slice(&exemplar.value.to_bits().to_le_bytes());
-        out.push(VARINT_3);
-        push_varint(out, exemplar.timestamp_ms.unwrap_or(sample.timestamp_ms) as u64);
+        push_exemplar(out, exemplar, exemplar_bytes, sample.timestamp_ms);
     }
+}
+
+/// Appends one series with one native histogram, which are few: its length goes in afterwards.
+fn push_native(
+    out: &mut Vec<u8>,
+    sample: &Sample<'_>,
+    histogram: &NativeHistogram<'_>,
+    extra: &[(String, String)],
+) {
+    push_message(out, 1, |out| {
+        merged(sample.labels, extra, |label| push_label(out, label));
+        if let Some(exemplar) = &sample.exemplar {
+            let bytes = exemplar_bytes(exemplar, sample.timestamp_ms);
+            push_exemplar(out, exemplar, bytes, sample.timestamp_ms);
+        }
+        push_histogram(out, histogram, sample.timestamp_ms);
+    });
+}
+
+fn push_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar<'_>, bytes: usize, sample_ms: i64) {
+    push_tag_and_length(out, EXEMPLARS, bytes);
+    push_labels(out, exemplar.labels);
+    out.push(DOUBLE_2);
+    out.extend_from_slice(&exemplar.value.to_bits().to_le_bytes());
+    out.push(VARINT_3);
+    push_varint(out, exemplar.timestamp_ms.unwrap_or(sample_ms) as u64);
 }
 
 /// Appends a family's metadata.
@@ -157,7 +182,15 @@ mod tests {
 
     fn sample<'a>(family: &'a Family<'a>, labels: &'a [Label<'a>], value: f64) -> Sample<'a> {
         let timestamp_ms = 1_700_000_000_000;
-        Sample { family, part: Part::Value, labels, value, timestamp_ms, exemplar: None }
+        Sample {
+            family,
+            part: Part::Value,
+            labels,
+            value,
+            timestamp_ms,
+            exemplar: None,
+            histogram: None,
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod batch;
 mod config;
 mod encode;
 mod metadata;
+mod native;
 mod sender;
 mod split;
 mod staging;

@@ -34,6 +34,7 @@ fn with_sample<T>(value: u64, visit: impl FnOnce(&Sample<'_>) -> T) -> T {
         value: value as f64,
         timestamp_ms: 1,
         exemplar: None,
+        histogram: None,
     })
 }
 

@@ -113,6 +113,7 @@ mod tests {
             value,
             timestamp_ms,
             exemplar: None,
+            histogram: None,
         };
         push(&mut out, &sample, format);
         out.split_off(7)

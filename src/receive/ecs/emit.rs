@@ -95,6 +95,7 @@ impl<'a, 'o> Emitter<'a, 'o> {
             value,
             timestamp_ms: self.now_ms,
             exemplar: None,
+            histogram: None,
         }));
     }
 

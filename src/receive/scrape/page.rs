@@ -221,6 +221,7 @@ impl Take<'_, '_> {
             value: raw.value,
             timestamp_ms,
             exemplar: raw.exemplar,
+            histogram: None,
         });
         Ok(())
     }

@@ -66,5 +66,6 @@ fn push_one(
         value,
         timestamp_ms,
         exemplar: None,
+        histogram: None,
     });
 }

@@ -108,6 +108,7 @@ fn mark(record: &[u8], timestamp_ms: i64, emit: &mut impl FnMut(&Sample<'_>)) {
             value: f64::from_bits(STALE_NAN_BITS),
             timestamp_ms,
             exemplar: None,
+            histogram: None,
         });
     }
 }

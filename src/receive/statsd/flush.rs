@@ -235,6 +235,7 @@ impl<O: FnMut(Out<'_>)> Writer<'_, O> {
             value,
             timestamp_ms,
             exemplar: None,
+            histogram: None,
         }));
         self.labels = recycle(labels);
         self.samples += 1;

@@ -1,0 +1,100 @@
+//! OTLP: bodies of all signals through validation, and metrics through everything that trusts it.
+
+use otlet::codec::otlp::{from_json, resource_metrics, splice_resource, validate, Signal};
+use otlet::codec::protobuf::{Fields, Fixed64s, Nested, Varints};
+use otlet::translate::{Config, Names, Out, Regroup, ResourceLabels, Translator, Walk};
+
+const SIGNALS: [Signal; 3] = [Signal::Metrics, Signal::Traces, Signal::Logs];
+
+/// Bodies whose first byte says which signal they are.
+pub const SEEDS: &[&[u8]] = &[
+    // One gauge, one delta sum, one exponential histogram.
+    b"\0\x0a\x2e\x12\x2c\x12\x2a\x0a\x03cpu\x1a\x011*\x20\x0a\x1e\x19\x15\xcd\x85=\xfe\x9c\x97\
+      \x17!\0\0\0\0\0\0\xe0?:\x0a\x0a\x04core\x12\x02\x18\x03",
+    b"\0\x0a\x23\x12\x21\x12\x1f\x0a\x01h:\x1a\x0a\x14\x11\x01\0\0\0\0\0\0\0\x19\x02\0\0\0\0\0\0\0\
+      \x40\0\x10\x01\x18\x01",
+    b"\0\x0a\x24\x12\x22\x12\x20\x0a\x04sizeR\x18\x0a\x14\x19\x02\0\0\0\0\0\0\x000\x01B\x07\x08\
+      \x05\x12\x03\x01\x00\x07\x10\x02",
+    br#"0{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":
+      {"stringValue":"a"}}]},"scopeMetrics":[{"metrics":[{"name":"d","histogram":{"dataPoints":[
+      {"timeUnixNano":"5","count":"3","bucketCounts":["1","2"],"explicitBounds":[1]}],
+      "aggregationTemporality":1}}]}]}]}"#,
+    br#"1{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"000102030405060708090a0b0c0d0e0f",
+      "spanId":"0001020304050607","name":"n","kind":2,"attributes":[{"key":"k","value":
+      {"kvlistValue":{"values":[{"key":"x","value":{"bytesValue":"AP8="}}]}}}]}]}]}]}"#,
+    br#"2{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":"SEVERITY_NUMBER_INFO",
+      "body":{"doubleValue":"NaN"},"time_unix_nano":1e3}]}]}]}"#,
+];
+
+/// Framing alone, read as every kind of field.
+pub fn protobuf(data: &[u8]) {
+    let fields = Fields::new(data).count();
+    assert!(fields <= data.len());
+    Nested::new(data, 1).for_each(drop);
+    assert!(Varints::new(data, 1).count() <= data.len());
+    assert!(Fixed64s::new(data, 1).count() <= data.len());
+}
+
+/// A protobuf body: what passes validation passes it again, and splicing keeps every item.
+pub fn otlp_protobuf(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let signal = SIGNALS[usize::from(first % 3)];
+    let mut body = data.to_vec();
+    let Ok(counts) = validate(signal, &mut body) else { return };
+    assert_eq!(body.len(), data.len());
+    let again = validate(signal, &mut body).expect("it was valid");
+    assert_eq!((again.items, again.repaired_strings), (counts.items, 0));
+    let mut spliced = Vec::new();
+    splice_resource(&body, &[("cloud.region".to_owned(), "eu".to_owned())], &mut spliced);
+    let items = validate(signal, &mut spliced).expect("splicing keeps it valid").items;
+    assert_eq!(items, counts.items);
+    if signal == Signal::Metrics {
+        translate(&body, counts.items);
+    }
+}
+
+/// A JSON body: what comes out is valid.
+pub fn otlp_json(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let signal = SIGNALS[usize::from(first % 3)];
+    let Ok((mut body, counts)) = from_json(signal, &mut data.to_vec()) else { return };
+    assert_eq!(validate(signal, &mut body).map(|again| again.items), Ok(counts.items));
+    if signal == Signal::Metrics {
+        translate(&body, counts.items);
+    }
+}
+
+/// A valid metrics body to samples, in both manners, and back to points.
+fn translate(body: &[u8], items: u64) {
+    for (names, native_histograms) in [(Names::Prometheus, false), (Names::Adot, true)] {
+        let config = Config {
+            names,
+            native_histograms,
+            resource_labels: ResourceLabels::All,
+            scope_labels: true,
+            streams_max: 3,
+            ..Config::default()
+        };
+        let (mut translator, mut regroup) = (Translator::new(&config, 1), Regroup::new(3, 1));
+        for _ in 0..2 {
+            let mut walk = Walk::new(body);
+            while !translator.piece(&mut walk, 0, &mut |out| match out {
+                Out::Sample(sample) => {
+                    let sorted = sample.labels.windows(2).all(|pair| pair[0].name < pair[1].name);
+                    let labels = sample.labels.iter();
+                    let full = labels.clone().all(|label| !label.value.is_empty());
+                    assert!(sorted && full && !sample.name().is_empty(), "{sample:?}");
+                    regroup.sample(sample);
+                }
+                Out::EndFamily(family) => regroup.end_family(family),
+            }) {}
+            assert_eq!(walk.report.points, items);
+            assert!(translator.streams() <= 3);
+        }
+        let mut points = Vec::new();
+        let count = regroup.finish(&mut points);
+        let counts = validate(Signal::Metrics, &mut points).expect("written by ourselves");
+        assert_eq!(counts.items, count);
+        resource_metrics(&points).for_each(|resource| resource.attributes().for_each(drop));
+    }
+}
