@@ -157,7 +157,7 @@ impl LabelSet {
         match self.names.get(at) {
             Some(known) if known.style == Some(style) && known.key == key => {
                 self.text.push_str(&known.name);
-                return true;
+                true
             }
             _ => self.learn_name(at, key, style),
         }
