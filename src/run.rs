@@ -21,6 +21,7 @@ use crate::net::signals::Signals;
 use crate::net::{self, sys, Listener, Task};
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
+use crate::receive::otlp;
 use crate::receive::scrape::{Stop, Target};
 use crate::receive::statsd::Statsd;
 
@@ -190,6 +191,11 @@ fn start_receivers(
     let start = |receiver: &ReceiverFlag| {
         let stop = Stop::default();
         let task = match receiver {
+            ReceiverFlag::Otlp(config) => {
+                let server = otlp::open(config, pipeline, registry, budget)
+                    .map_err(|error| format!("--from-otlp: {error}"))?;
+                net::spawn(server.run(stop.clone()))
+            }
             ReceiverFlag::Scrape(config) => {
                 let (pipeline, resolver) = (Rc::clone(pipeline), Rc::clone(resolver));
                 let target = Target::new(config.clone(), &host, pipeline, budget, resolver)

@@ -15,6 +15,7 @@ mod component;
 pub mod grammar;
 mod help;
 mod nearest;
+mod otlp;
 mod pipeline;
 mod process;
 mod remote_write;
@@ -38,7 +39,7 @@ use table::{Flag, Role, FLAGS};
 pub use help::{readme_table, render as help};
 
 /// What is opened where no `--from-…` is given, each on its default.
-const DEFAULT_RECEIVERS: &[&str] = &["from-statsd"];
+const DEFAULT_RECEIVERS: &[&str] = &["from-otlp", "from-statsd"];
 
 /// What the program is asked to do.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ pub enum Topic {
 // A handful exist, made once at the start: the size of the largest does not matter.
 #[allow(clippy::large_enum_variant)]
 pub enum Receiver {
+    Otlp(receive::otlp::Config),
     Scrape(receive::scrape::Config),
     Statsd(receive::statsd::Config),
 }

@@ -1,8 +1,10 @@
 //! `--to-remote-write`: one destination.
 
 use super::component::Component;
+use super::table::NAMES;
 use super::{client, value, Config, Exporter, FlagError};
 use crate::export::remote_write;
+use crate::translate::{self, Names, ResourceLabels};
 
 pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
     let client = client::fill(given, &remote_write::OWN_HEADERS)?;
@@ -11,6 +13,7 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
         batch: given.get("batch", value::interval)?,
         samples_max: given.get("samples_max", value::count_above_zero)?,
         metadata: given.get("metadata", value::switch)?,
+        translate: translation(given)?,
         labels: given.named("label.", value::label_name)?,
         queue: given.optional("queue", value::size)?,
         retry_for: given.get("retry_for", value::duration)?,
@@ -18,6 +21,26 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
         client,
     }));
     Ok(())
+}
+
+/// How OTLP points become samples.
+fn translation(given: &Component) -> Result<translate::Config, FlagError> {
+    let resource_labels = match given.get("resource_labels", value::text)?.as_str() {
+        "" => ResourceLabels::default(),
+        "all" => ResourceLabels::All,
+        _ => ResourceLabels::Only(given.get("resource_labels", value::list)?),
+    };
+    Ok(translate::Config {
+        names: match given.get("names", value::choice(NAMES))? {
+            "adot" => Names::Adot,
+            _ => Names::Prometheus,
+        },
+        resource_labels,
+        scope_labels: given.get("scope_labels", value::switch)?,
+        native_histograms: given.get("native_histograms", value::switch)?,
+        streams_max: given.get("streams_max", value::count_above_zero)?,
+        stale: given.get("stale", value::interval)?,
+    })
 }
 
 #[cfg(test)]
@@ -60,6 +83,24 @@ mod tests {
         assert_eq!((destination.samples_max, destination.metadata), (1, false));
         assert_eq!(destination.labels, [("a".to_owned(), "b".to_owned())]);
         assert_eq!((destination.queue, destination.retry_for), (Some(1 << 20), Duration::ZERO));
+        let destination = super::tests::destination(
+            "http://h names=adot resource_labels=service.version,k8s.pod.name scope_labels \
+             native_histograms streams_max=5 stale=1m",
+        );
+        let only = ["service.version", "k8s.pod.name"].map(str::to_owned).to_vec();
+        assert_eq!(
+            destination.translate,
+            translate::Config {
+                names: Names::Adot,
+                resource_labels: ResourceLabels::Only(only),
+                scope_labels: true,
+                native_histograms: true,
+                streams_max: 5,
+                stale: Duration::from_secs(60),
+            }
+        );
+        let all = super::tests::destination("http://h resource_labels=all").translate;
+        assert_eq!(all.resource_labels, ResourceLabels::All);
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use super::component::Component;
 use super::value::SWITCH;
-use super::{command, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError};
+use super::{
+    command, otlp, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError,
+};
 
 /// Headings of `--help`, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +146,15 @@ pub const FLAGS: &[Flag] = &[
         settings: STATSD,
         help: "take StatsD and DogStatsD lines in; all addresses share their series",
         fill: statsd::fill,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "from-otlp",
+        role: Role::Receivers,
+        takes: Takes::Optional,
+        settings: OTLP,
+        help: "take OpenTelemetry in over gRPC and HTTP, protobuf and JSON",
+        fill: otlp::fill,
         ..Flag::BASE
     },
     Flag {
@@ -298,10 +309,26 @@ const STATSD: &[Setting] = &[
     Setting::new("rcvbuf", "SIZE", "4MiB", "receive buffer asked for, per socket"),
 ];
 
+/// Whose metric names, where the OpenTelemetry world has two.
+pub const NAMES: &str = "prometheus|adot";
+
+const OTLP: &[Setting] = &[
+    Setting::new("grpc", "IP:PORT|off", "127.0.0.1:4317", "listen for gRPC here"),
+    Setting::new("http", "IP:PORT|off", "127.0.0.1:4318", "listen for HTTP here"),
+    Setting::new("body_limit", "SIZE", "16MiB", "a longer body, unpacked, is refused"),
+    Setting::new("cors", "LIST", "", "origins whose web pages may send, * for anything in one"),
+];
+
 const REMOTE_WRITE: &[Setting] = &[
     Setting::new("batch", DURATION, "5s", "how long samples are gathered for one request"),
     Setting::new("samples_max", "COUNT", "2000", "this many samples close a batch early"),
     Setting::new("metadata", SWITCH, "true", "send type, unit and help of metrics too"),
+    Setting::new("names", NAMES, "prometheus", "whose names OTLP metrics get"),
+    Setting::new("resource_labels", "LIST|all", "", "OTLP resource attributes that become labels"),
+    Setting::new("scope_labels", SWITCH, "false", "an OTLP metric's scope becomes labels"),
+    Setting::new("native_histograms", SWITCH, "false", "exponential histograms become native"),
+    Setting::new("streams_max", "COUNT", "10000", "OTLP series of delta temporality summed up"),
+    Setting::new("stale", DURATION, "5m", "silence after which such a series is forgotten"),
     Setting::new(LABEL_NAME, "TEXT", "", "a label for this destination alone"),
     Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
     Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),

@@ -44,7 +44,7 @@ pub fn bad(args: &[&str], message: &str) {
 fn alone_it_opens_the_default_receivers_and_prints() {
     for args in [&[][..], &["--to-stdout"]] {
         let config = config(args);
-        assert!(matches!(config.receivers[..], [Receiver::Statsd(_)]));
+        assert!(matches!(config.receivers[..], [Receiver::Otlp(_), Receiver::Statsd(_)]));
         assert!(matches!(config.exporters[..], [Exporter::Stdout(_)]));
     }
     let config = config(&["--from-scrape", "http://h"]);
@@ -63,7 +63,7 @@ fn order_is_kept() {
     assert!(matches!(config.exporters[..], [Exporter::Stdout(_), Exporter::RemoteWrite(_)]));
     let hosts = config.receivers.iter().filter_map(|receiver| match receiver {
         Receiver::Scrape(target) => Some(target.url.host.as_str()),
-        Receiver::Statsd(_) => None,
+        _ => None,
     });
     assert_eq!(hosts.collect::<Vec<_>>(), ["a", "c"]);
 }

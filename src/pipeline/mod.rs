@@ -6,22 +6,43 @@
 
 mod account;
 mod config;
+mod otlp;
 pub mod relabel;
 mod transaction;
 
 use std::rc::Rc;
 
+use crate::codec::otlp::Signal;
 use crate::model::{Family, Sample};
 use crate::observe::Registry;
+use crate::translate;
 
 pub use account::ReceiverAccount;
 pub use config::{Action, Config, RelabelConfig};
+pub use otlp::OtlpIntake;
 pub use relabel::Rules;
 pub use transaction::Transaction;
 
-/// A way out for samples.
+/// How an exporter wants a signal that came in as OTLP.
+pub enum Intake {
+    /// It does not take it.
+    Nothing,
+    /// As samples, translated like this; metrics only.
+    Samples(translate::Config),
+    /// As the request's bytes.
+    Bytes,
+}
+
+/// A way out.
 pub trait Exporter {
-    /// Opens an empty staging area for one transaction.
+    /// How it takes a signal.
+    fn takes(&self, signal: Signal) -> Intake;
+
+    /// Takes a validated OTLP request of `items`, if it takes the signal as bytes. What does not
+    /// fit under its bound is dropped and counted there.
+    fn relay(&self, _signal: Signal, _body: &[u8], _items: u64) {}
+
+    /// Opens an empty staging area for one transaction of samples.
     fn begin(self: Rc<Self>) -> Box<dyn Staging>;
 
     /// Asks for what is left to be sent; the exporter's own task ends when it is.
@@ -73,8 +94,13 @@ impl Pipeline {
         ReceiverAccount::new(&self.registry, receiver, signal)
     }
 
-    /// Opens a transaction on every exporter.
+    /// Opens a transaction on every exporter that takes metrics.
     pub fn begin(self: &Rc<Pipeline>, account: &Rc<ReceiverAccount>) -> Transaction {
-        Transaction::new(Rc::clone(self), Rc::clone(account))
+        let takes_metrics = |exporter: &&Rc<dyn Exporter>| {
+            !matches!(exporter.takes(Signal::Metrics), Intake::Nothing)
+        };
+        let exporters = self.exporters.iter().filter(takes_metrics);
+        let staged = exporters.map(|exporter| Rc::clone(exporter).begin()).collect();
+        Transaction::to(Rc::clone(self), Rc::clone(account), staged)
     }
 }

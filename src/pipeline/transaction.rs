@@ -22,9 +22,12 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(pipeline: Rc<Pipeline>, account: Rc<ReceiverAccount>) -> Transaction {
-        let staged =
-            pipeline.exporters.iter().map(|exporter| Rc::clone(exporter).begin()).collect();
+    /// Towards what is staged.
+    pub(super) fn to(
+        pipeline: Rc<Pipeline>,
+        account: Rc<ReceiverAccount>,
+        staged: Vec<Box<dyn Staging>>,
+    ) -> Transaction {
         Transaction {
             pipeline,
             account,
@@ -85,9 +88,14 @@ impl Transaction {
         }
     }
 
-    /// Publishes everything at every exporter.
+    /// Publishes everything at every exporter, and counts it as accepted.
     pub fn commit(self) {
         self.account.accept(self.items);
+        self.publish();
+    }
+
+    /// Publishes everything, which was counted as accepted in another unit.
+    pub(super) fn publish(self) {
         self.account.drop_in_pipeline(self.relabelled_away, "relabel");
         for staging in self.staged {
             staging.commit();
@@ -111,10 +119,12 @@ fn add_absent<'a>(labels: &mut Vec<Label<'a>>, pairs: &'a [(String, String)]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Action, Config, Exporter, RelabelConfig};
+    use super::super::{Action, Config, Exporter, Intake, RelabelConfig};
     use super::*;
+    use crate::codec::otlp::Signal;
     use crate::model::Part;
     use crate::observe::Registry;
+    use crate::translate;
     use std::cell::RefCell;
 
     /// Keeps the published samples as text.
@@ -124,6 +134,9 @@ mod tests {
     struct Recording(Recorder, Vec<String>);
 
     impl Exporter for Recorder {
+        fn takes(&self, _: Signal) -> Intake {
+            Intake::Samples(translate::Config::default())
+        }
         fn begin(self: Rc<Self>) -> Box<dyn Staging> {
             Box::new(Recording((*self).clone(), Vec::new()))
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::aws::SigV4Config;
 use crate::net::{ClientConfig, Url};
+use crate::translate;
 
 /// Headers that the protocol fixes; `header.NAME` may not name them.
 pub const OWN_HEADERS: [&str; 3] =
@@ -20,6 +21,8 @@ pub struct Config {
     pub samples_max: usize,
     /// Type, unit and help of metrics are sent too.
     pub metadata: bool,
+    /// How OTLP points become samples.
+    pub translate: translate::Config,
     /// Added to every sample that lacks them, for this destination alone.
     pub labels: Vec<(String, String)>,
     /// Bytes that may wait; none is an equal share of the memory limit.
@@ -41,6 +44,7 @@ impl Config {
             batch: Duration::from_secs(5),
             samples_max: 2000,
             metadata: true,
+            translate: translate::Config::default(),
             labels: Vec::new(),
             queue: None,
             retry_for: Duration::from_secs(3600),

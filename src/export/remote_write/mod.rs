@@ -20,11 +20,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::codec::otlp::Signal;
 use crate::export::account::ExporterAccount;
 use crate::export::queue::{Block, Queue, Queues};
 use crate::net::Notify;
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Staging};
+use crate::pipeline::{Exporter, Intake, Staging};
 
 use batch::{Batch, Workshop};
 use metadata::MetadataSent;
@@ -129,6 +130,13 @@ impl RemoteWrite {
 }
 
 impl Exporter for RemoteWrite {
+    fn takes(&self, signal: Signal) -> Intake {
+        match signal {
+            Signal::Metrics => Intake::Samples(self.config.translate.clone()),
+            Signal::Traces | Signal::Logs => Intake::Nothing,
+        }
+    }
+
     fn begin(self: Rc<Self>) -> Box<dyn Staging> {
         Box::new(staging::Staged::new(self))
     }

@@ -12,13 +12,15 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::codec::otlp::Signal;
 use crate::export::account::ExporterAccount;
 use crate::export::queue::{Block, Queue, Queues};
 use crate::model::{Family, Sample};
 use crate::net::{self, Notify};
 use crate::observe::output::Output;
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Staging};
+use crate::pipeline::{Exporter, Intake, Staging};
+use crate::translate;
 
 pub use config::{Config, Format};
 
@@ -80,6 +82,13 @@ impl Stdout {
 }
 
 impl Exporter for Stdout {
+    fn takes(&self, signal: Signal) -> Intake {
+        match signal {
+            Signal::Metrics => Intake::Samples(translate::Config::default()),
+            Signal::Traces | Signal::Logs => Intake::Nothing,
+        }
+    }
+
     fn begin(self: Rc<Self>) -> Box<dyn Staging> {
         Box::new(Staged {
             exporter: self,

@@ -14,6 +14,7 @@ mod config;
 mod cors;
 mod grpc;
 mod http;
+mod sink;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use answer::Answer;
 pub use config::Config;
+pub use sink::open;
 
 pub use crate::codec::otlp::Signal;
 

@@ -1,0 +1,166 @@
+//! What came in as OTLP: validated once, given to each exporter in the shape it takes.
+//!
+//! An exporter of bytes gets the body as it is, with `--label` as resource attributes where they are
+//! absent; an exporter of samples gets the points translated by its own settings. Everything is
+//! staged first and published at the end without a pause in between, so that a sender who goes away
+//! midway leaves nothing half taken.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{Exporter, Intake, Pipeline, ReceiverAccount, Transaction};
+use crate::codec::otlp::{from_json, splice_resource, validate, Counts, Refusal, Signal};
+use crate::net::yield_now;
+use crate::observe::Counter;
+use crate::translate::{Out, Translator, Walk};
+
+/// An exporter of samples and what turns points into them, one body at a time.
+struct ToSamples {
+    exporter: Rc<dyn Exporter>,
+    translator: RefCell<Translator>,
+    is_busy: Cell<bool>,
+}
+
+/// The way in for OTLP requests of one receiver.
+pub struct OtlpIntake {
+    pipeline: Rc<Pipeline>,
+    accounts: [Rc<ReceiverAccount>; 3],
+    repaired_strings: Counter,
+    to_samples: Vec<ToSamples>,
+    started: Instant,
+}
+
+impl OtlpIntake {
+    /// `receiver` names it in metrics; `seed` is random.
+    pub fn new(pipeline: &Rc<Pipeline>, receiver: &'static str, seed: u64) -> OtlpIntake {
+        let account = |signal| pipeline.account(receiver, signal);
+        let to_samples = pipeline.exporters.iter().filter_map(|exporter| {
+            let Intake::Samples(config) = exporter.takes(Signal::Metrics) else { return None };
+            let translator = RefCell::new(Translator::new(&config, seed));
+            Some(ToSamples { exporter: Rc::clone(exporter), translator, is_busy: Cell::new(false) })
+        });
+        let labels = [("receiver", receiver)];
+        OtlpIntake {
+            accounts: [account("metrics"), account("traces"), account("logs")],
+            repaired_strings: pipeline
+                .registry
+                .counter("otlet_receiver_repaired_strings_total", &labels),
+            to_samples: to_samples.collect(),
+            pipeline: Rc::clone(pipeline),
+            started: Instant::now(),
+        }
+    }
+
+    /// Whether some exporter takes this signal.
+    pub fn takes(&self, signal: Signal) -> bool {
+        let takes =
+            |exporter: &Rc<dyn Exporter>| !matches!(exporter.takes(signal), Intake::Nothing);
+        self.pipeline.exporters.iter().any(takes)
+    }
+
+    /// Takes one request, decompressed; the error says why nothing of it was taken. May be dropped
+    /// at any time: then nothing was.
+    pub async fn take(
+        &self,
+        signal: Signal,
+        is_json: bool,
+        mut body: Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let account = &self.accounts[signal as usize];
+        let counts = match is_json {
+            true => from_json(signal, &mut body).map(|(protobuf, counts)| {
+                body = protobuf;
+                counts
+            }),
+            false => validate(signal, &mut body),
+        };
+        // How many items a body has that cannot be read is not known: the request counts as one.
+        let counts = counts.inspect_err(|_| account.refuse(1, "malformed"))?;
+        self.repaired_strings.add(counts.repaired_strings);
+        let mut staged = Vec::new();
+        if signal == Signal::Metrics {
+            for way in &self.to_samples {
+                staged.push(self.translate(way, account, &body).await);
+            }
+        }
+        account.accept(counts.items);
+        self.relay(signal, &body, counts);
+        for transaction in staged {
+            transaction.publish();
+        }
+        Ok(())
+    }
+
+    /// Gives the body to all who take it as it is.
+    fn relay(&self, signal: Signal, body: &[u8], counts: Counts) {
+        let labels = &self.pipeline.labels;
+        let mut spliced = Vec::new();
+        let takes_bytes = |exporter: &&Rc<dyn Exporter>| {
+            matches!(exporter.takes(signal), Intake::Bytes) && counts.items > 0
+        };
+        for exporter in self.pipeline.exporters.iter().filter(takes_bytes) {
+            if !labels.is_empty() && spliced.is_empty() {
+                splice_resource(body, labels, &mut spliced);
+            }
+            let prepared = if labels.is_empty() { body } else { &spliced };
+            exporter.relay(signal, prepared, counts.items);
+        }
+    }
+
+    /// Points to samples for one exporter, staged.
+    async fn translate(
+        &self,
+        way: &ToSamples,
+        account: &Rc<ReceiverAccount>,
+        body: &[u8],
+    ) -> Transaction {
+        let _turn = Turn::of(&way.is_busy).await;
+        let now_s = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
+        let mut transaction = Transaction::to(
+            Rc::clone(&self.pipeline),
+            Rc::clone(account),
+            vec![Rc::clone(&way.exporter).begin()],
+        );
+        let mut walk = Walk::new(body);
+        loop {
+            let is_done =
+                way.translator.borrow_mut().piece(&mut walk, now_s, &mut |out| match out {
+                    Out::Sample(sample) => transaction.sample(sample),
+                    Out::EndFamily(family) => transaction.end_family(family),
+                });
+            if is_done {
+                break;
+            }
+            yield_now().await;
+        }
+        for (reason, points) in walk.report.dropped() {
+            account.drop_in_pipeline(points, reason);
+        }
+        if walk.report.found_shared_resource {
+            log::warn!(
+                "otlp: several senders share one resource, so that their series collide; give each \
+                 process its own service.instance.id"
+            );
+        }
+        transaction
+    }
+}
+
+/// Held by whoever works with a translator; another waits its turn by yielding.
+struct Turn<'a>(&'a Cell<bool>);
+
+impl Turn<'_> {
+    async fn of(is_busy: &Cell<bool>) -> Turn<'_> {
+        while is_busy.replace(true) {
+            yield_now().await;
+        }
+        Turn(is_busy)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
