@@ -147,6 +147,7 @@ const HELP: &[(&str, &str)] = &[
     ("otlet_receiver_errors_total", "Failed collections, by reason."),
     ("otlet_receiver_items_total", "Items received: accepted or refused."),
     ("otlet_receiver_refused_items_total", "Items not taken, by reason."),
+    ("otlet_receiver_repaired_strings_total", "Strings that were no UTF-8 and were mended."),
     ("otlet_statsd_connections", "TCP connections that are open."),
     ("otlet_statsd_datagrams_total", "Datagrams received, UDP and unix."),
     ("otlet_statsd_faults_total", "Faults in lines that were taken all the same, by kind."),

@@ -1,7 +1,7 @@
 //! What came in as OTLP: validated once, given to each exporter in the shape it takes.
 //!
-//! An exporter of bytes gets the body as it is, with `--label` as resource attributes where they are
-//! absent; an exporter of samples gets the points translated by its own settings. Everything is
+//! An exporter of bytes gets the body as it is, with `--label` as resource attributes where they
+//! are absent; an exporter of samples gets the points translated by its own settings. Everything is
 //! staged first and published at the end without a pause in between, so that a sender who goes away
 //! midway leaves nothing half taken.
 
