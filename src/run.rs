@@ -27,6 +27,9 @@ use crate::receive::statsd::Statsd;
 
 pub use check::check;
 
+/// How soon after the start what only the start needed leaves memory.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
+
 /// How often memory that is only kept for speed goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -215,12 +218,15 @@ fn start_receivers(
 
 /// Gives memory back and writes what the log still holds, now and then.
 async fn keep_house(exporters: Vec<Rc<dyn Exporter>>) {
+    let mut wait = SETTLE_TIME;
     loop {
-        net::sleep(TRIM_INTERVAL).await;
+        net::sleep(std::mem::replace(&mut wait, TRIM_INTERVAL)).await;
         for exporter in &exporters {
             exporter.trim();
         }
         sys::malloc_trim();
+        // Without procfs it stays resident, which costs nothing else.
+        let _ = sys::unmap_idle_code();
         own_log::flush();
     }
 }
