@@ -35,8 +35,8 @@ pub fn malloc_trim() -> bool {
 /// Takes the program's code and constants out of its resident memory; what is needed comes back by
 /// itself, from the page cache, 64 KiB at a time. Returns the bytes that were mapped.
 ///
-/// Starting runs through most of the code once (flags, TLS roots, sockets), and the kernel counts it
-/// as resident for as long as the process lives, whether it is ever run again or not.
+/// Starting runs through most of the code once (flags, TLS roots, sockets), and the kernel counts
+/// it as resident for as long as the process lives, whether it is ever run again or not.
 pub fn unmap_idle_code() -> io::Result<usize> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let mut bytes = 0;
