@@ -10,17 +10,19 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{Admin, State};
+use crate::aws::task_metadata::{identity, parse_task};
 use crate::aws::Aws;
 use crate::export::queue::Queues;
 use crate::export::remote_write::{RemoteWrite, Sender};
 use crate::export::stdout::Stdout;
-use crate::flags::{Config, Exporter as ExporterFlag, Receiver as ReceiverFlag};
+use crate::flags::{Config, Exporter as ExporterFlag, Receiver as ReceiverFlag, METADATA_VARIABLE};
 use crate::net::dns::Resolver;
 use crate::net::http1::{serve, Incoming};
 use crate::net::signals::Signals;
 use crate::net::{self, sys, Listener, Task};
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
+use crate::receive::ecs::Ecs;
 use crate::receive::otlp;
 use crate::receive::scrape::{Stop, Target};
 use crate::receive::statsd::Statsd;
@@ -32,6 +34,10 @@ const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// How often memory that is only kept for speed goes back to the system.
 const TRIM_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Pauses between attempts to learn the task's identity.
+const IDENTITY_RETRY_MIN: Duration = Duration::from_millis(250);
+const IDENTITY_RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// What of the stop's time is kept for the last words.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -72,6 +78,10 @@ impl Collector {
         let exporters = start_exporters(&config, &registry, &budget, &resolver, &aws)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         let pipeline = Pipeline::new(&config.pipeline, ways_out, Rc::clone(&registry))?;
+        if config.environment.get(METADATA_VARIABLE).is_some() {
+            pipeline.expect_identity();
+            net::spawn(learn_identity(aws, Rc::clone(&pipeline))).detach();
+        }
         let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         net::spawn(keep_house(ways_out)).detach();
@@ -190,10 +200,21 @@ fn start_receivers(
     budget: &Rc<Budget>,
     resolver: &Rc<Resolver>,
 ) -> Result<Vec<(Stop, Task<()>)>, String> {
+    let environment = &config.environment;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let start = |receiver: &ReceiverFlag| {
+    let start = |receiver: &ReceiverFlag| -> Result<Option<(Stop, Task<()>)>, String> {
         let stop = Stop::default();
         let task = match receiver {
+            ReceiverFlag::Ecs(config) => {
+                let (pipeline, resolver) = (Rc::clone(pipeline), Rc::clone(resolver));
+                let Some(uri) = environment.get(METADATA_VARIABLE) else {
+                    log::warn!("--from-ecs: {METADATA_VARIABLE} is not set: this is no ECS task");
+                    return Ok(None);
+                };
+                let ecs = Ecs::new(config.clone(), uri, pipeline, budget, resolver)
+                    .map_err(|error| format!("--from-ecs: {error}"))?;
+                net::spawn(ecs.run(stop.clone()))
+            }
             ReceiverFlag::Otlp(config) => {
                 let server = otlp::open(config, pipeline, registry, budget)
                     .map_err(|error| format!("--from-otlp: {error}"))?;
@@ -211,9 +232,29 @@ fn start_receivers(
                 net::spawn(statsd.run(stop.clone()))
             }
         };
-        Ok((stop, task))
+        Ok(Some((stop, task)))
     };
-    config.receivers.iter().map(start).collect()
+    config.receivers.iter().filter_map(|receiver| start(receiver).transpose()).collect()
+}
+
+/// Asks who this task is until the metadata endpoint says it.
+async fn learn_identity(aws: Rc<Aws>, pipeline: Rc<Pipeline>) {
+    let mut wait = IDENTITY_RETRY_MIN;
+    loop {
+        let why = match aws.task_document().await {
+            Ok(document) => match parse_task(document.as_bytes()) {
+                Ok(task) if task.id().is_some() => {
+                    return pipeline.set_identity(identity(&task, None));
+                }
+                Ok(_) => "the document has no task ARN".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error,
+        };
+        log::warn!("task metadata: {why}");
+        net::sleep(wait).await;
+        wait = (wait * 2).min(IDENTITY_RETRY_MAX);
+    }
 }
 
 /// Gives memory back and writes what the log still holds, now and then.

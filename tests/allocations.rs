@@ -144,6 +144,7 @@ fn nor_do_labels_and_rules() {
             rule(Action::Drop, "method", "NONE", ""),
             rule(Action::Replace, "path", "/api/(v.).*", "version"),
         ],
+        ..pipeline::Config::default()
     };
     let worst = worst_page(&config);
     assert!(worst <= PER_PAGE_MAX, "{worst} allocations for {SERIES} samples");

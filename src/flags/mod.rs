@@ -12,6 +12,7 @@ mod arguments;
 mod client;
 mod command;
 mod component;
+mod ecs;
 pub mod grammar;
 mod help;
 mod nearest;
@@ -38,7 +39,12 @@ use table::{Flag, Role, FLAGS};
 
 pub use help::{readme_table, render as help};
 
-/// What is opened where no `--from-…` is given, each on its default.
+/// Where ECS says that a task has metadata (Amazon ECS Developer Guide, "Task metadata endpoint
+/// version 4").
+pub const METADATA_VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
+
+/// What is opened where no `--from-…` is given, each on its default; in an ECS task, its metrics
+/// too.
 const DEFAULT_RECEIVERS: &[&str] = &["from-otlp", "from-statsd"];
 
 /// What the program is asked to do.
@@ -69,6 +75,7 @@ pub enum Topic {
 // A handful exist, made once at the start: the size of the largest does not matter.
 #[allow(clippy::large_enum_variant)]
 pub enum Receiver {
+    Ecs(receive::ecs::Config),
     Otlp(receive::otlp::Config),
     Scrape(receive::scrape::Config),
     Statsd(receive::statsd::Config),
@@ -175,7 +182,11 @@ fn configure(
         config.exporters.push(Exporter::Stdout(export::stdout::Config::default()));
     }
     if config.receivers.is_empty() {
-        for flag in FLAGS.iter().filter(|flag| DEFAULT_RECEIVERS.contains(&flag.name)) {
+        let is_task = config.environment.get(METADATA_VARIABLE).is_some();
+        let is_default = |flag: &&Flag| {
+            DEFAULT_RECEIVERS.contains(&flag.name) || is_task && flag.name == "from-ecs"
+        };
+        for flag in FLAGS.iter().filter(is_default) {
             fill(flag, "", env, &mut config)?;
         }
     }

@@ -6,7 +6,7 @@
 use super::component::Component;
 use super::value::SWITCH;
 use super::{
-    command, otlp, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError,
+    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError,
 };
 
 /// Headings of `--help`, in this order.
@@ -137,6 +137,16 @@ pub const FLAGS: &[Flag] = &[
         ..Flag::BASE
     },
     Flag {
+        name: "from-ecs",
+        role: Role::Receivers,
+        takes: Takes::Optional,
+        settings: ECS,
+        help:
+            "read the task's own metrics from its metadata endpoint, and find scrape targets there",
+        fill: ecs::fill,
+        ..Flag::BASE
+    },
+    Flag {
         name: "from-statsd",
         role: Role::Receivers,
         takes: Takes::Optional,
@@ -198,6 +208,17 @@ pub const FLAGS: &[Flag] = &[
         settings: RELABEL,
         help: "a Prometheus relabel rule; rules apply in the order given",
         fill: pipeline::fill_relabel,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "identity",
+        role: Role::Samples,
+        takes: Takes::Required,
+        address: "on|off|LIST",
+        addresses_max: 1,
+        help: "which labels of the ECS task samples get: ecs_cluster,ecs_service,ecs_task_family,\
+               ecs_task_id; off leaves instance and OTLP resources alone too",
+        fill: ecs::fill_identity,
         ..Flag::BASE
     },
     Flag {
@@ -292,6 +313,12 @@ const SCRAPE: &[Setting] = &[
     Setting::new("body_limit", "SIZE", "64MiB", "a longer body, unpacked, fails the scrape"),
     Setting::new("keep", "REGEX", "", "keep only metrics whose whole name matches"),
     Setting::new("drop", "REGEX", "", "drop metrics whose whole name matches"),
+];
+
+const ECS: &[Setting] = &[
+    Setting::new("interval", DURATION, "15s", "from one collection to the next"),
+    Setting::new("metrics", "adot,exporter,semconv", "adot", "whose names; several are allowed"),
+    Setting::new("discover", SWITCH, "true", "scrape containers that ask for it by docker label"),
 ];
 
 const STATSD: &[Setting] = &[

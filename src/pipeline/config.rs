@@ -1,15 +1,19 @@
-//! What the pipeline does to every sample: `--label` and `--relabel`, checked.
+//! What the pipeline does to every sample: `--label`, `--relabel` and `--identity`, checked.
 //!
 //! Follows Prometheus' `<relabel_config>` (Configuration reference) without `hashmod`, which needs
 //! MD5.
 
-/// All of `--label` and `--relabel`.
+use crate::model::IdentityConfig;
+
+/// All of `--label`, `--relabel` and `--identity`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Added to every sample that lacks them, in the order given; names are unique and valid.
     pub labels: Vec<(String, String)>,
     /// Applied in the order given.
     pub relabel: Vec<RelabelConfig>,
+    /// Which labels of the task's identity samples get.
+    pub identity: IdentityConfig,
 }
 
 /// One relabel rule: the action has the fields it needs and none it does not know.

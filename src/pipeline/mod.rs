@@ -5,23 +5,33 @@
 //! in its own encoding and publishes or discards it whole; the pipeline itself stores no sample.
 
 mod account;
+mod added;
 mod config;
 mod otlp;
 pub mod relabel;
 mod transaction;
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use crate::codec::otlp::Signal;
-use crate::model::{Family, Sample};
+use crate::model::{Family, Identity, IdentityConfig, Sample};
+use crate::net::sleep;
 use crate::observe::Registry;
 use crate::translate;
 
 pub use account::ReceiverAccount;
+pub use added::Added;
 pub use config::{Action, Config, RelabelConfig};
 pub use otlp::OtlpIntake;
 pub use relabel::Rules;
 pub use transaction::Transaction;
+
+/// How long samples wait for the task's identity.
+const IDENTITY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often those who wait look whether it is there.
+const IDENTITY_LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How an exporter wants a signal that came in as OTLP.
 pub enum Intake {
@@ -70,8 +80,12 @@ pub trait Staging {
 /// The way from every receiver to every exporter.
 pub struct Pipeline {
     exporters: Vec<Rc<dyn Exporter>>,
-    /// `--label`, sorted by name: added where a sample lacks the name.
+    /// `--label`, sorted by name.
     labels: Vec<(String, String)>,
+    identity: IdentityConfig,
+    added: RefCell<Rc<Added>>,
+    /// Until when an identity is waited for; none where none is to come, or it is there.
+    identity_due: Cell<Option<Instant>>,
     rules: Rules,
     registry: Rc<Registry>,
 }
@@ -86,7 +100,39 @@ impl Pipeline {
         let mut labels = config.labels.clone();
         labels.sort();
         let rules = Rules::compile(&config.relabel)?;
-        Ok(Rc::new(Pipeline { exporters, labels, rules, registry }))
+        let added = RefCell::new(Rc::new(Added::new(Identity::default(), &labels)));
+        let (identity, identity_due) = (config.identity.clone(), Cell::default());
+        Ok(Rc::new(Pipeline { exporters, labels, identity, added, identity_due, rules, registry }))
+    }
+
+    /// Says that an identity is to come; samples wait for it, but not for ever.
+    pub fn expect_identity(&self) {
+        if self.identity != IdentityConfig::Off {
+            self.identity_due.set(Some(Instant::now() + IDENTITY_WAIT_MAX));
+        }
+    }
+
+    /// Takes the task's identity, as far as `--identity` wants it.
+    pub fn set_identity(&self, identity: Identity) {
+        let added = Added::new(identity.narrowed(&self.identity), &self.labels);
+        *self.added.borrow_mut() = Rc::new(added);
+        self.identity_due.set(None);
+    }
+
+    /// Waits for the identity, where one is to come.
+    pub async fn identity_settled(&self) {
+        while let Some(due) = self.identity_due.get() {
+            if Instant::now() >= due {
+                log::warn!("the task's identity is not known yet: samples go without it");
+                self.identity_due.set(None);
+            }
+            sleep(IDENTITY_LOOK_INTERVAL).await;
+        }
+    }
+
+    /// What samples get where they lack it, at this moment.
+    pub fn added(&self) -> Rc<Added> {
+        Rc::clone(&self.added.borrow())
     }
 
     /// The account of one receiver, to be kept by it.
@@ -96,11 +142,20 @@ impl Pipeline {
 
     /// Opens a transaction on every exporter that takes metrics.
     pub fn begin(self: &Rc<Pipeline>, account: &Rc<ReceiverAccount>) -> Transaction {
+        self.begin_as(account, self.added())
+    }
+
+    /// The same under additions of another time, for the end of series that were published then.
+    pub fn begin_as(
+        self: &Rc<Pipeline>,
+        account: &Rc<ReceiverAccount>,
+        added: Rc<Added>,
+    ) -> Transaction {
         let takes_metrics = |exporter: &&Rc<dyn Exporter>| {
             !matches!(exporter.takes(Signal::Metrics), Intake::Nothing)
         };
         let exporters = self.exporters.iter().filter(takes_metrics);
         let staged = exporters.map(|exporter| Rc::clone(exporter).begin()).collect();
-        Transaction::to(Rc::clone(self), Rc::clone(account), staged)
+        Transaction::to(Rc::clone(self), Rc::clone(account), added, staged)
     }
 }

@@ -1,9 +1,9 @@
 //! What came in as OTLP: validated once, given to each exporter in the shape it takes.
 //!
-//! An exporter of bytes gets the body as it is, with `--label` as resource attributes where they
-//! are absent; an exporter of samples gets the points translated by its own settings. Everything is
-//! staged first and published at the end without a pause in between, so that a sender who goes away
-//! midway leaves nothing half taken.
+//! An exporter of bytes gets the body as it is, with the task's identity and `--label` as resource
+//! attributes where they are absent; an exporter of samples gets the points translated by its own
+//! settings. Everything is staged first and published at the end without a pause in between, so
+//! that a sender who goes away midway leaves nothing half taken.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -94,16 +94,17 @@ impl OtlpIntake {
 
     /// Gives the body to all who take it as it is.
     fn relay(&self, signal: Signal, body: &[u8], counts: Counts) {
-        let labels = &self.pipeline.labels;
+        let added = self.pipeline.added();
+        let attributes = &added.attributes;
         let mut spliced = Vec::new();
         let takes_bytes = |exporter: &&Rc<dyn Exporter>| {
             matches!(exporter.takes(signal), Intake::Bytes) && counts.items > 0
         };
         for exporter in self.pipeline.exporters.iter().filter(takes_bytes) {
-            if !labels.is_empty() && spliced.is_empty() {
-                splice_resource(body, labels, &mut spliced);
+            if !attributes.is_empty() && spliced.is_empty() {
+                splice_resource(body, attributes, &mut spliced);
             }
-            let prepared = if labels.is_empty() { body } else { &spliced };
+            let prepared = if attributes.is_empty() { body } else { &spliced };
             exporter.relay(signal, prepared, counts.items);
         }
     }
@@ -120,6 +121,7 @@ impl OtlpIntake {
         let mut transaction = Transaction::to(
             Rc::clone(&self.pipeline),
             Rc::clone(account),
+            self.pipeline.added(),
             vec![Rc::clone(&way.exporter).begin()],
         );
         let mut walk = Walk::new(body);

@@ -1,19 +1,20 @@
 //! One receiver's unit of publication: everything in it goes out, or nothing does.
 //!
-//! Labels are settled here in the order of the contract: `--label` where a name is absent, then
-//! `--relabel`. Without rules nothing is copied but the borrowed pairs; with rules the labels go
-//! through one owned set whose buffers are kept.
+//! Labels are settled here in the order of the contract: the task's identity and `--label` where a
+//! name is absent, then `--relabel`. Without rules nothing is copied but the borrowed pairs; with
+//! rules the labels go through one owned set whose buffers are kept.
 
 use std::mem;
 use std::rc::Rc;
 
-use super::{Pipeline, ReceiverAccount, Staging};
+use super::{Added, Pipeline, ReceiverAccount, Staging};
 use crate::model::{recycle, sort_labels, Family, Label, OwnedLabels, Sample};
 
 /// Collects samples until [`Transaction::commit`]; dropping it discards them.
 pub struct Transaction {
     pipeline: Rc<Pipeline>,
     account: Rc<ReceiverAccount>,
+    added: Rc<Added>,
     staged: Vec<Box<dyn Staging>>,
     items: u64,
     relabelled_away: u64,
@@ -26,11 +27,13 @@ impl Transaction {
     pub(super) fn to(
         pipeline: Rc<Pipeline>,
         account: Rc<ReceiverAccount>,
+        added: Rc<Added>,
         staged: Vec<Box<dyn Staging>>,
     ) -> Transaction {
         Transaction {
             pipeline,
             account,
+            added,
             staged,
             items: 0,
             relabelled_away: 0,
@@ -47,13 +50,13 @@ impl Transaction {
     /// Stages one sample at every exporter, unless a relabel rule drops it.
     pub fn sample(&mut self, sample: &Sample<'_>) {
         self.items += 1;
-        if self.pipeline.labels.is_empty() && self.pipeline.rules.is_empty() {
+        if self.added.labels.is_empty() && self.pipeline.rules.is_empty() {
             return self.fan_out(sample);
         }
         let mut labels = recycle(mem::take(&mut self.labels));
-        let pipeline = Rc::clone(&self.pipeline);
+        let (pipeline, added) = (Rc::clone(&self.pipeline), Rc::clone(&self.added));
         labels.extend_from_slice(sample.labels);
-        add_absent(&mut labels, &pipeline.labels);
+        add_absent(&mut labels, &added.labels);
         if pipeline.rules.is_empty() {
             sort_labels(&mut labels);
             self.fan_out(&Sample { labels: &labels, ..*sample });
@@ -223,11 +226,12 @@ mod tests {
     #[test]
     fn labels_are_added_where_absent_then_rules_apply() {
         let labels = vec![("b".to_owned(), "no".to_owned()), ("a".to_owned(), "1".to_owned())];
-        let (published, _) = through(Config { labels: labels.clone(), relabel: vec![] }, true);
+        let (published, _) = through(Config { labels: labels.clone(), ..Config::default() }, true);
         assert_eq!(published[0], "__name__=up,a=1,b=x 1");
         let rules =
             vec![relabel(Action::Drop, "b", "y", ""), relabel(Action::Replace, "a", "(.*)", "c")];
-        let (published, page) = through(Config { labels, relabel: rules }, true);
+        let (published, page) =
+            through(Config { labels, relabel: rules, ..Config::default() }, true);
         assert_eq!(published[..2], ["__name__=up,a=1,b=x,c=1 1", "end up"]);
         assert!(page.contains(
             "otlet_pipeline_dropped_items_total{receiver=\"scrape\",signal=\"metrics\",\

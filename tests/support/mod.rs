@@ -9,6 +9,7 @@ pub mod aws;
 pub mod http;
 pub mod http2;
 pub mod json;
+pub mod metadata;
 pub mod otlet;
 pub mod otlp;
 pub mod peers;

@@ -1,11 +1,11 @@
 //! The task's own metrics, from its metadata (Amazon ECS Developer Guide, "Task metadata endpoint
 //! version 4"): translation to samples in three vocabularies, and discovery of scrape targets.
 //!
-//! Pure: documents that were read come in, samples come out in families. A series exists only if
-//! the documents have its source; nothing is zero because it is unknown. Containers that ECS adds
-//! by
-//! itself are never written. Where all containers share one network, its counters are written once.
-//! Left out: the soft memory limit and per-CPU times, which the endpoint does not have everywhere.
+//! All but `endpoint` and `receiver` is pure: documents come in, samples come out in families. A
+//! series exists only if the documents have its source; nothing is zero because it is unknown.
+//! Containers that ECS adds by itself are never written. Where all containers share one network,
+//! its counters are written once. Left out: the soft memory limit and per-CPU times, which the
+//! endpoint does not have everywhere.
 //!
 //! `lifecycle` goes with every vocabulary but the exporter's alone, which is kept as it is.
 
@@ -13,9 +13,11 @@ mod adot;
 mod config;
 pub mod discover;
 mod emit;
+mod endpoint;
 mod exporter;
 mod image;
 mod lifecycle;
+mod receiver;
 mod semconv;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use crate::aws::task_metadata::{StatsEntry, Task};
 use crate::model::{Family, Label, Sample};
 
 pub use config::{Config, Vocabulary};
+pub use receiver::Ecs;
 pub use view::State;
 
 use emit::Emitter;

@@ -38,3 +38,25 @@ pub struct Config {
     /// How to connect; its timeout is the scrape's.
     pub client: ClientConfig,
 }
+
+impl Config {
+    /// What the flag table's defaults come to, for targets that are found and not given; a test
+    /// holds them together.
+    pub fn for_url(url: Url) -> Config {
+        Config {
+            url,
+            job: "otlet".to_owned(),
+            interval: Duration::from_secs(15),
+            timeout: Duration::from_secs(10),
+            labels: Vec::new(),
+            honor_labels: false,
+            honor_timestamps: true,
+            sample_limit: 0,
+            label_limit: 0,
+            body_limit: 64 << 20,
+            keep: None,
+            drop: None,
+            client: ClientConfig { timeout: Duration::from_secs(10), ..ClientConfig::default() },
+        }
+    }
+}

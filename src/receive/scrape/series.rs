@@ -10,7 +10,8 @@ use crate::observe::Reservation;
 
 use super::series_labels::{decode_labels, encode_labels, hash_labels};
 use super::series_log::{Scratch, SeriesLog};
-use super::series_table::{Seen, SeriesTable};
+pub use super::series_table::Seen;
+use super::series_table::SeriesTable;
 
 /// Any number will do; the same series must hash alike for as long as the process lives.
 const HASH_SEED: u64 = 0x6f74_6c65_7421;

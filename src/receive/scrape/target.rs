@@ -15,7 +15,7 @@ use crate::net::clock::{self, SampleClock};
 use crate::net::dns::Resolver;
 use crate::net::{self, Notify};
 use crate::observe::Budget;
-use crate::pipeline::{Pipeline, ReceiverAccount, Transaction};
+use crate::pipeline::{Added, Pipeline, ReceiverAccount, Transaction};
 
 /// What of a page is plain in memory at a time; grows while a single line needs more.
 const WINDOW_BYTES: usize = 64 * 1024;
@@ -38,6 +38,8 @@ pub struct Target {
     series: Series,
     pipeline: Rc<Pipeline>,
     account: Rc<ReceiverAccount>,
+    /// What the pipeline added to the last samples.
+    added: Rc<Added>,
     /// When the last samples were published; none before the first scrape.
     last_ms: Option<i64>,
     failing: bool,
@@ -61,7 +63,7 @@ impl Target {
             clock::unix_ms(),
         );
         Ok(Target {
-            rules: rules(&config),
+            rules: rules(&config, ""),
             source: Source::new(url, &config.client, config.timeout.as_secs_f64(), resolver)?,
             schedule,
             clock: SampleClock::default(),
@@ -70,6 +72,7 @@ impl Target {
             account: pipeline.account("scrape", "metrics"),
             pipeline,
             config,
+            added: Rc::default(),
             last_ms: None,
             failing: false,
         })
@@ -77,6 +80,7 @@ impl Target {
 
     /// Scrapes on the beat until told to stop, then once more, and ends the series.
     pub async fn run(mut self, stop: Stop) {
+        self.pipeline.identity_settled().await;
         loop {
             let next = self.schedule.next(Instant::now());
             let beat = async {
@@ -106,6 +110,11 @@ impl Target {
         if tick.stepped_back {
             log::warn!("clock set back: series of {} end and start again", self.config.url);
             self.end().await;
+        }
+        if !Rc::ptr_eq(&self.added, &self.pipeline.added()) {
+            self.end().await;
+            self.added = self.pipeline.added();
+            self.rules = rules(&self.config, &self.added.task_id);
         }
         let timestamp_ms = self.schedule.align(tick.unix_ms).max(self.last_ms.unwrap_or(0) + 1);
         let started = Instant::now();
@@ -205,7 +214,7 @@ impl Target {
     async fn end(&mut self) {
         let Some(last_ms) = self.last_ms.take() else { return };
         let timestamp_ms = last_ms + 1;
-        let mut transaction = self.pipeline.begin(&self.account);
+        let mut transaction = self.pipeline.begin_as(&self.account, Rc::clone(&self.added));
         self.series.begin();
         self.series.commit(timestamp_ms, |marker| transaction.sample(marker)).await;
         report::push_end(&mut transaction, &self.rules.labels, timestamp_ms);
@@ -213,10 +222,16 @@ impl Target {
     }
 }
 
-/// The target's labels as flags give them, and the rules for its samples.
-fn rules(config: &Config) -> Rules {
+/// The target's labels as flags give them, and the rules for its samples. A target of the task
+/// itself is an instance of it: loopback is the same address in every task.
+fn rules(config: &Config, task_id: &str) -> Rules {
     let mut labels = config.labels.clone();
-    let defaults = [("job", config.job.clone()), ("instance", config.url.authority())];
+    let instance = match task_id {
+        "" => config.url.authority(),
+        _ if !config.url.is_loopback() => config.url.authority(),
+        _ => format!("{task_id}:{}", config.url.port),
+    };
+    let defaults = [("job", config.job.clone()), ("instance", instance)];
     for (name, value) in defaults {
         if labels.iter().all(|(own, _)| own != name) {
             labels.push((name.to_owned(), value));
