@@ -130,7 +130,7 @@ fn files(root: &Path) -> Vec<(String, String)> {
 /// What tools write and other people wrote.
 fn is_foreign(path: &str) -> bool {
     let last = path.rsplit('/').next().unwrap_or(path);
-    [".git", "target", "dist", ".venv", ".peers", "corpus", "artifacts", "__pycache__"]
+    [".git", "target", "dist", ".venv", ".peers", "corpus", "seeds", "artifacts", "__pycache__"]
         .contains(&last)
         || ["Cargo.lock", "LICENSE"].contains(&last)
 }

@@ -3,6 +3,7 @@
 
 pub mod grpc;
 pub mod http;
+pub mod otlp;
 pub mod statsd;
 
 use otlet::codec::deflate::Deflate;

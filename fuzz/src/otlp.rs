@@ -6,26 +6,6 @@ use otlet::translate::{Config, Names, Out, Regroup, ResourceLabels, Translator, 
 
 const SIGNALS: [Signal; 3] = [Signal::Metrics, Signal::Traces, Signal::Logs];
 
-/// Bodies whose first byte says which signal they are.
-pub const SEEDS: &[&[u8]] = &[
-    // One gauge, one delta sum, one exponential histogram.
-    b"\0\x0a\x2e\x12\x2c\x12\x2a\x0a\x03cpu\x1a\x011*\x20\x0a\x1e\x19\x15\xcd\x85=\xfe\x9c\x97\
-      \x17!\0\0\0\0\0\0\xe0?:\x0a\x0a\x04core\x12\x02\x18\x03",
-    b"\0\x0a\x23\x12\x21\x12\x1f\x0a\x01h:\x1a\x0a\x14\x11\x01\0\0\0\0\0\0\0\x19\x02\0\0\0\0\0\0\0\
-      \x40\0\x10\x01\x18\x01",
-    b"\0\x0a\x24\x12\x22\x12\x20\x0a\x04sizeR\x18\x0a\x14\x19\x02\0\0\0\0\0\0\x000\x01B\x07\x08\
-      \x05\x12\x03\x01\x00\x07\x10\x02",
-    br#"0{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":
-      {"stringValue":"a"}}]},"scopeMetrics":[{"metrics":[{"name":"d","histogram":{"dataPoints":[
-      {"timeUnixNano":"5","count":"3","bucketCounts":["1","2"],"explicitBounds":[1]}],
-      "aggregationTemporality":1}}]}]}]}"#,
-    br#"1{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"000102030405060708090a0b0c0d0e0f",
-      "spanId":"0001020304050607","name":"n","kind":2,"attributes":[{"key":"k","value":
-      {"kvlistValue":{"values":[{"key":"x","value":{"bytesValue":"AP8="}}]}}}]}]}]}]}"#,
-    br#"2{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":"SEVERITY_NUMBER_INFO",
-      "body":{"doubleValue":"NaN"},"time_unix_nano":1e3}]}]}]}"#,
-];
-
 /// Framing alone, read as every kind of field.
 pub fn protobuf(data: &[u8]) {
     let fields = Fields::new(data).count();

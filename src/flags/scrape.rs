@@ -56,8 +56,11 @@ mod tests {
         assert_eq!((target.interval.as_secs(), target.timeout.as_secs()), (15, 10));
         assert_eq!((target.honor_labels, target.honor_timestamps), (false, true));
         assert_eq!((target.sample_limit, target.label_limit), (0, 0));
-        assert_eq!((target.body_limit, target.keep, target.drop), (64 << 20, None, None));
         assert_eq!(target.client.timeout, target.timeout);
+        // Debug shows every field; secrets have no default.
+        let in_code = scrape::Config::for_url(target.url.clone());
+        assert_eq!(format!("{target:?}"), format!("{in_code:?}"));
+        assert_eq!((target.body_limit, target.keep, target.drop), (64 << 20, None, None));
     }
 
     #[test]

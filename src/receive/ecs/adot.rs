@@ -1,15 +1,12 @@
 //! The vocabulary of the OpenTelemetry Collector's `awsecscontainermetrics` receiver, with the
-//! names
-//! that ADOT's remote write gives it: units appended, everything a gauge, nothing ends in `_total`.
+//! names that ADOT's remote write gives it: units appended, everything a gauge, nothing ends in
+//! `_total`.
 //!
 //! Names, units and types are the receiver's; values are mended. `memory.usage.limit` is what
-//! applies, not −1 or the kernel's "none"; `memory.utilized` leaves out the page cache under
-//! cgroup v2
-//! too and keeps its fraction of a MiB; `cpu.utilized` of a container is the percentage of its
-//! limit;
-//! `storage.*` knows both spellings and counts stacked devices once. Resource attributes are
-//! labels,
-//! but those that change while a task lives: times, statuses, exit codes.
+//! applies, not −1 or the kernel's "none"; `memory.utilized` leaves out the page cache under cgroup
+//! v2 too and keeps its fraction of a MiB; `cpu.utilized` of a container is the percentage of its
+//! limit; `storage.*` knows both spellings and counts stacked devices once. Resource attributes are
+//! labels, but those that change while a task lives: times, statuses, exit codes.
 
 use super::emit::Emitter;
 use super::image;

@@ -3,8 +3,8 @@
 //! `ECS_PROMETHEUS_JOB_NAME` (the convention of the CloudWatch agent and ADOT's `ecs_observer`).
 //!
 //! Ports and image labels are absent from the metadata under awsvpc, so neither is used. Left out:
-//! other schemes than http. A label that says nonsense loses its container, with a sentence for
-//! the log.
+//! other schemes than http. A label that says nonsense loses its container, with a sentence for the
+//! log.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
 //! The vocabulary of the OpenTelemetry semantic conventions for containers ("Semantic conventions
 //! for container metrics"), with the names that Prometheus gives it (OpenTelemetry specification,
 //! "Prometheus and OpenMetrics Compatibility"). The container is the label `container_name`; a
-//! network
-//! that the whole task shares has no container.
+//! network that the whole task shares has no container.
 
 use super::emit::{Emitter, Labels};
 use super::view::{Member, View};

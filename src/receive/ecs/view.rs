@@ -1,9 +1,9 @@
 //! Both documents joined: each container with its statistics, the CPU it used since the collection
 //! before, and whose the network counters are.
 //!
-//! Invariants: the state holds one small entry per container of the last collection and no text;
-//! a value that went back is no value; network counters that are shared never go back because
-//! another container's copy of them was taken.
+//! Invariants: the state holds one small entry per container of the last collection and no text; a
+//! value that went back is no value; network counters that are shared never go back because another
+//! container's copy of them was taken.
 
 use crate::aws::task_metadata::{
     Container, Stats, StatsEntry, Task, CONTAINERS_MAX, CPU_UNITS_PER_VCPU,
