@@ -198,10 +198,16 @@ fn newest_copy<'a>(stats: &'a [StatsEntry<'a>], state: &mut State) -> Option<&'a
     let copies = stats.iter().map(|entry| &entry.stats);
     let newest = copies
         .filter(|stats| !stats.interfaces.is_empty() || stats.rx_bytes_per_s.is_some())
-        .max_by_key(|stats| (!stats.interfaces.is_empty(), stats.read_ns))?;
+        .max_by_key(|stats| (!stats.interfaces.is_empty(), stats.read_ns, received(stats)))?;
     if newest.read_ns < state.network_read_ns {
         return None;
     }
     state.network_read_ns = newest.read_ns;
     Some(newest)
+}
+
+/// Of copies that were read at the same time the one that has counted more is the newer.
+fn received(stats: &Stats<'_>) -> u64 {
+    let bytes = stats.interfaces.iter().filter_map(|interface| interface.rx_bytes);
+    bytes.fold(0, u64::saturating_add)
 }
