@@ -25,36 +25,44 @@ impl Drop for Setting {
     }
 }
 
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A dnsmasq on a loopback port; None where it is not installed. The port was free a moment ago: if
+/// somebody was faster, it ends, and another port is tried.
+fn start(records: &[String]) -> Option<(Child, u16)> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let started = Command::new("dnsmasq")
+            .args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"])
+            .args(["--pid-file=", "--user=root", "--bind-interfaces"])
+            .args(["--listen-address=127.0.0.1", "--local=/test/", "--local-ttl=60"])
+            .arg(format!("--port={port}"))
+            .args(records)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut server) = started else {
+            println!("skipped: dnsmasq is not installed");
+            return None;
+        };
+        while server.try_wait().unwrap().is_none() {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some((server, port));
+            }
+            assert!(Instant::now() < deadline, "dnsmasq did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(Instant::now() < deadline, "dnsmasq ends at once");
+    }
 }
 
 fn setting(name: &str, records: &[String], before: &str) -> Option<Setting> {
-    let port = free_port();
-    let started = Command::new("dnsmasq")
-        .args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"])
-        .args(["--pid-file=", "--user=root", "--bind-interfaces", "--listen-address=127.0.0.1"])
-        .args(["--local=/test/", "--local-ttl=60", &format!("--port={port}")])
-        .args(records)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(server) = started else {
-        println!("skipped: dnsmasq is not installed");
-        return None;
-    };
+    let (server, port) = start(records)?;
     let folder = std::env::temp_dir().join(format!("otlet-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let conf = format!("{before}nameserver 127.0.0.1 {port}\noptions timeout:1 attempts:2\n");
     std::fs::write(folder.join("resolv.conf"), conf).unwrap();
     let resolver = Resolver::with_files(folder.join("hosts"), folder.join("resolv.conf"));
-    let setting = Setting { server, folder, port, resolver };
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "dnsmasq did not start");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Some(setting)
+    Some(Setting { server, folder, port, resolver })
 }
 
 fn resolve(setting: &Setting, host: &str) -> String {
