@@ -115,8 +115,8 @@ fn main() {
     let outlives = LIVE_BYTES.load(Ordering::Relaxed) - live;
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
     println!(
-        "ecs: {CONTAINERS} containers, {} bytes of JSON to {samples} encoded samples: {best_us:.0} µs, \
-         {} allocations, {outlives} bytes outlive {ROUNDS} collections",
+        "ecs: {CONTAINERS} containers, {} bytes of JSON to {samples} encoded samples: \
+         {best_us:.0} µs, {} allocations, {outlives} bytes outlive {ROUNDS} collections",
         task.len() + stats.len(),
         allocations / ROUNDS as u64
     );

@@ -1,6 +1,6 @@
-//! What the ECS receiver makes of two documents, one sample a line: `cargo run --example ecs_samples
-//! TASK.json STATS.json`. The lines of tests/ecs/*.expected are written so, and then compared by eye
-//! with what the vocabularies define; a test holds them from then on.
+//! What the ECS receiver makes of two documents, one sample a line: `cargo run --example
+//! ecs_samples TASK.json STATS.json`. The lines of tests/ecs/*.expected are written so, and then
+//! compared by eye with what the vocabularies define; a test holds them from then on.
 
 use otlet::aws::task_metadata::{parse_stats, parse_task};
 use otlet::model::{push_float, FloatStyle, NAME_LABEL};
