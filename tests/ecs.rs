@@ -266,3 +266,38 @@ fn two_tasks_share_no_series() {
         assert_eq!(otlet.stop().status.code(), Some(0));
     }
 }
+
+#[test]
+fn series_that_could_not_wait_end_when_the_identity_is_known() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener); // nobody listens
+    let uri = format!("http://{address}/v4/{TASK_ID}-1000000009");
+    let (target, receiver) = (HttpServer::page("a 1\n"), RemoteWrite::start());
+    let from = format!("--from-scrape={} interval=200ms timeout=200ms", target.url("/metrics"));
+    let flags = [from.as_str(), "--from-statsd=127.0.0.1:0 interval=500ms"];
+    let otlet = start(&uri, &receiver.url(), &flags);
+    let statsd = otlet.wait_log("statsd: listening on ");
+    let statsd: std::net::SocketAddr = statsd.rsplit(' ').next().unwrap().parse().unwrap();
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.send_to(b"hits:1|c", statsd).unwrap();
+    // After ten seconds they go without, and that is said.
+    let without = |name: &str| {
+        let is_it =
+            |labels: &&Labels| labels["__name__"] == name && !labels.contains_key("ecs_task_id");
+        receiver.samples().iter().find(|(labels, _)| is_it(labels)).map(|(_, v)| v.clone())
+    };
+    wait_for("samples without it", || without("a").and(without("hits_total")));
+    otlet.wait_log("samples go without it");
+    let _metadata = Metadata::start_on(TcpListener::bind(address).unwrap(), TASK_ID, fargate(1));
+    let instance = format!("{TASK_ID}:{}", target.server.address.port());
+    let with = series("a", &[("instance", &instance), ("job", "otlet")]);
+    receiver.wait_samples("samples with it", |samples| samples.contains_key(&with));
+    receiver.wait_samples("StatsD's too", |samples| {
+        samples.contains_key(&series("hits_total", &[("instance", TASK_ID)]))
+    });
+    for name in ["a", "hits_total"] {
+        let last = without(name).unwrap().last().unwrap().1;
+        assert_eq!(last.to_bits(), STALE, "{name}");
+    }
+}

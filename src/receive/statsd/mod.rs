@@ -32,7 +32,7 @@ pub use series::{Faults, Table};
 use crate::net::clock::{self, SampleClock};
 use crate::net::{self, DatagramSocket, Listener, Notify, Task};
 use crate::observe::{Budget, Counter, Registry};
-use crate::pipeline::{Pipeline, ReceiverAccount};
+use crate::pipeline::{Added, Pipeline, ReceiverAccount};
 use datagrams::Source;
 use hub::Hub;
 use tcp::Connections;
@@ -147,6 +147,8 @@ struct Flusher {
     series_max: usize,
     clock: SampleClock,
     previous_ms: i64,
+    /// What the pipeline added to the last samples.
+    added: Rc<Added>,
     overflow_logged: Option<Instant>,
 }
 
@@ -170,6 +172,7 @@ impl Flusher {
             series_max: config.series_max,
             clock: SampleClock::default(),
             previous_ms: clock::unix_ms(),
+            added: pipeline.added(),
             overflow_logged: None,
         }
     }
@@ -178,7 +181,9 @@ impl Flusher {
     async fn run(&mut self, stop: Notify) {
         let mut next = Instant::now() + self.interval;
         loop {
+            let pipeline = Rc::clone(&self.pipeline);
             let beat = async {
+                pipeline.identity_settled().await;
                 net::sleep_until(next).await;
                 false
             };
@@ -201,6 +206,10 @@ impl Flusher {
             self.end().await;
             self.previous_ms = tick.unix_ms - 1;
         }
+        if !Rc::ptr_eq(&self.added, &self.pipeline.added()) {
+            self.end().await;
+            self.added = self.pipeline.added();
+        }
         let now_ms = tick.unix_ms.max(self.previous_ms + 1);
         let age_s = self.hub.age_s();
         self.write(Flush::new(now_ms, self.previous_ms, age_s, self.idle_s)).await;
@@ -219,7 +228,7 @@ impl Flusher {
     }
 
     async fn write(&mut self, mut flush: Flush) {
-        let mut transaction = self.pipeline.begin(&self.account);
+        let mut transaction = self.pipeline.begin_as(&self.account, Rc::clone(&self.added));
         loop {
             let complete = self.hub.table.borrow_mut().flush(&mut flush, &mut |out| match out {
                 Out::Sample(sample) => transaction.sample(sample),
