@@ -23,7 +23,9 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     let deadline = Instant::now() + ANSWER_MAX;
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
     stream.set_write_timeout(Some(ANSWER_MAX))?;
-    write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: a server that answers the first must not find another behind it.
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let (mut line, mut filled) = ([0; STATUS_LINE_BYTES_MAX], 0);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
