@@ -6,7 +6,7 @@
 //! counters carry the container's name, since each has its own interface of the same name.
 
 use super::emit::{Emitter, Labels};
-use super::view::{Member, View};
+use super::view::{unix_s, Member, View};
 use crate::aws::task_metadata::{Interface, Memory, Task, BYTES_PER_MIB};
 use crate::model::{Family, MetricType};
 
@@ -140,7 +140,7 @@ fn mib(mib: Option<u64>) -> Option<f64> {
 }
 
 fn seconds(ns: Option<i64>) -> Option<f64> {
-    ns.map(|ns| ns as f64 / NS_PER_S)
+    ns.map(unix_s)
 }
 
 pub(super) fn write(view: &View<'_>, emitter: &mut Emitter<'_, '_>) {

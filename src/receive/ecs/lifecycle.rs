@@ -5,11 +5,10 @@
 //! container that has ended, or has yet to be measured, is seen here.
 
 use super::emit::Emitter;
-use super::view::{Member, View};
+use super::view::{unix_s, Member, View};
 use crate::aws::task_metadata::{Health, Task};
 use crate::model::{Family, MetricType};
 
-const NS_PER_S: f64 = 1e9;
 const MS_PER_S: f64 = 1e3;
 
 const fn gauge(name: &'static str, help: &'static str) -> Family<'static> {
@@ -31,9 +30,9 @@ const CONTAINER: [(Family<'static>, fn(&Member<'_>) -> Option<f64>); 4] = [
     (gauge("ecs_container_health_status", "1 if the container's health check passes, else 0."),
         |m| m.container.health.map(|health| f64::from(health == Health::Healthy))),
     (gauge("ecs_container_start_timestamp_seconds", "When the container first started."),
-        |m| Some(m.container.started_ns? as f64 / NS_PER_S)),
+        |m| Some(unix_s(m.container.started_ns?))),
     (gauge("ecs_container_finish_timestamp_seconds", "When the container ended."),
-        |m| Some(m.container.finished_ns.filter(|_| m.container.is_stopped())? as f64 / NS_PER_S)),
+        |m| Some(unix_s(m.container.finished_ns.filter(|_| m.container.is_stopped())?))),
     (gauge("ecs_container_exit_code", "Exit code of a container that has ended."),
         |m| m.container.exit_code.map(|code| code as f64)),
 ];

@@ -66,6 +66,7 @@ fn values_of_a_fargate_task() {
         ("ecs_network_transmit_bytes_total{}", 2000.0),
         ("container_memory_working_set_bytes{app}", 83_886_080.0),
         ("container_uptime_seconds{app}", 364.0),
+        ("ecs_container_finish_timestamp_seconds{init}", 1_767_323_058.25),
         ("ecs_container_exit_code{init}", 0.0),
     ] {
         let found: Vec<_> = seen.iter().filter(|(seen, _)| seen == name).collect();

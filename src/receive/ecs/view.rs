@@ -147,6 +147,13 @@ impl Member<'_> {
     }
 }
 
+/// Unix time in seconds. Whole seconds and the rest are converted apart: nanoseconds as a float
+/// are already off by 128.
+pub fn unix_s(unix_ns: i64) -> f64 {
+    const NS: i64 = 1_000_000_000;
+    (unix_ns / NS) as f64 + (unix_ns % NS) as f64 / NS_PER_S
+}
+
 /// The smaller of two limits of which either may be missing.
 fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
