@@ -20,8 +20,10 @@ use crate::net::http1::{self, Client};
 use crate::net::{sleep, timeout, ClientConfig, Url};
 use crate::observe::log::shorten;
 
-/// Longest answer read.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Longest answer read: the metadata of a task with ten containers and many labels fits.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Room that an answer begins with.
+const BODY_FIRST_BYTES: usize = 8 * 1024;
 
 /// Longest token file read.
 const TOKEN_FILE_BYTES_MAX: u64 = 20_000;
@@ -73,13 +75,15 @@ impl Http {
             let header = |name| response.header(name).map(str::to_owned);
             let (status, date) = (response.status(), header("date"));
             let error_type = header("x-amzn-errortype");
-            let mut bytes = vec![0; BODY_BYTES_MAX + 1];
-            let mut len = 0;
+            let (mut bytes, mut len) = (vec![0; BODY_FIRST_BYTES], 0);
             loop {
-                match response.read(&mut bytes[len..]).await.map_err(|error| error.to_string())? {
-                    0 if len > BODY_BYTES_MAX => {
-                        return Err(format!("answer is longer than {BODY_BYTES_MAX} bytes"));
+                if len == bytes.len() {
+                    if len >= BODY_BYTES_MAX {
+                        return Err(format!("answer is not shorter than {BODY_BYTES_MAX} bytes"));
                     }
+                    bytes.resize(len * 2, 0);
+                }
+                match response.read(&mut bytes[len..]).await.map_err(|error| error.to_string())? {
                     0 => break,
                     count => len += count,
                 }
