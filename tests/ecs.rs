@@ -174,6 +174,9 @@ fn an_endpoint_that_fails_costs_its_own_metrics_alone() {
     for (task, stats, reason, log) in [
         (Message::response(500, "oops"), None, "status", "/task: 500: oops"),
         (Message::response(404, ""), None, "status", "404"),
+        (Message::response(429, "slow down"), None, "throttled", "/task: 429: slow down"),
+        // It promises more than it sends, and waits.
+        (Message::response(200, "{").with("content-length", "9999"), None, "timeout", "no answer"),
         (Message::response(200, "<html>"), None, "parse", "/task: "),
         (Message::response(200, huge.clone()), None, "too_large", "longer than"),
         (good.task.clone(), Some(Message::response(200, "[1]]")), "parse", "/task/stats: "),

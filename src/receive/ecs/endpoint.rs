@@ -17,8 +17,9 @@ use crate::observe::log::shorten;
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// For one request and its answer.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
-/// Before the second and the third attempt.
-const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// Before the second attempt; there is no third, because the application's credentials come from
+/// the same endpoint under the same limit of requests.
+const RETRY_PAUSE: Duration = Duration::from_millis(300);
 /// How much of an error's body is shown.
 const SHOWN_CHARS_MAX: usize = 200;
 /// Room that a document begins with.
@@ -55,13 +56,14 @@ impl Endpoint {
 
     /// One document; `path` is what follows the address.
     pub async fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
-        let mut pauses = PAUSES.iter();
+        let mut is_second = false;
         loop {
             let failure = match timeout(REQUEST_MAX, self.ask(path)).await {
                 Ok(Ok((200, body))) => return Ok(body),
                 Ok(Ok((status, body))) => {
                     let words = shorten(body.trim_ascii(), SHOWN_CHARS_MAX);
-                    let failure = Failure::new("status", format!("{path}: {status}: {words}"));
+                    let reason = if status == 429 { "throttled" } else { "status" };
+                    let failure = Failure::new(reason, format!("{path}: {status}: {words}"));
                     if status != 429 && status < 500 {
                         return Err(failure);
                     }
@@ -74,8 +76,10 @@ impl Endpoint {
                     Failure::new("timeout", message)
                 }
             };
-            let Some(pause) = pauses.next() else { return Err(failure) };
-            sleep(*pause).await;
+            if std::mem::replace(&mut is_second, true) {
+                return Err(failure);
+            }
+            sleep(RETRY_PAUSE).await;
         }
     }
 

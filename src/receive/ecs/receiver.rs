@@ -23,6 +23,9 @@ use crate::receive::scrape::{self, Target};
 /// The collection after the stop signal may take this long.
 const LAST_COLLECTION_MAX: Duration = Duration::from_secs(2);
 
+/// How often the interval doubles at most while the endpoint throttles.
+const DOUBLINGS_MAX: u32 = 3;
+
 /// A scrape target that a container asked for, and how to end it.
 struct Running {
     found: Discovered,
@@ -42,6 +45,8 @@ pub struct Ecs {
     budget: Rc<Budget>,
     resolver: Rc<Resolver>,
     targets: Vec<Running>,
+    /// The endpoint found the last collection one too many.
+    throttled: bool,
     /// What the pipeline added to the last samples.
     added: Rc<Added>,
     /// When the last samples were published; none before the first collection.
@@ -68,6 +73,7 @@ impl Ecs {
             budget: Rc::clone(budget),
             resolver,
             targets: Vec::new(),
+            throttled: false,
             added: Rc::default(),
             last_ms: None,
         })
@@ -76,10 +82,13 @@ impl Ecs {
     /// Collects until told to stop, then once more, and ends the series and the targets it found.
     pub async fn run(mut self, stop: Notify) {
         self.pipeline.identity_settled().await;
-        let mut next = Instant::now();
+        let (mut next, mut doublings) = (Instant::now(), 0);
         loop {
+            self.throttled = false;
             self.collect().await;
-            next += self.config.interval;
+            // Who asks too often asks less often: every second, fourth, eighth beat.
+            doublings = if self.throttled { (doublings + 1).min(DOUBLINGS_MAX) } else { 0 };
+            next += self.config.interval * (1 << doublings);
             // After a pause of the machine the beat goes on from here.
             next = next.max(Instant::now());
             if net::timeout(next.saturating_duration_since(Instant::now()), stop.notified())
@@ -160,8 +169,9 @@ impl Ecs {
         self.end().await;
     }
 
-    fn complain(&self, failure: &Failure) {
+    fn complain(&mut self, failure: &Failure) {
         self.account.error(failure.reason);
+        self.throttled |= failure.reason == "throttled";
         log::warn!("ecs: the task metadata endpoint failed: {}", failure.message);
     }
 
