@@ -170,7 +170,7 @@ fn an_endpoint_that_is_late_is_waited_for() {
 #[test]
 fn an_endpoint_that_fails_costs_its_own_metrics_alone() {
     let good = fargate(1);
-    let huge = "x".repeat(3 << 20);
+    let huge = "x".repeat(100 << 20);
     for (task, stats, reason, log) in [
         (Message::response(500, "oops"), None, "status", "/task: 500: oops"),
         (Message::response(404, ""), None, "status", "404"),
@@ -302,5 +302,62 @@ fn series_that_could_not_wait_end_when_the_identity_is_known() {
     for name in ["a", "hits_total"] {
         let last = without(name).unwrap().last().unwrap().1;
         assert_eq!(last.to_bits(), STALE, "{name}");
+    }
+}
+
+const UPTIME: &str = "container_uptime_seconds";
+
+/// The series of one collection as tests/ecs/*.expected has them, sorted.
+fn lines(samples: &Samples) -> Vec<String> {
+    let line = |labels: &Labels, value: f64| {
+        // The one value that the time of the collection is part of.
+        let value = if labels["__name__"] == UPTIME { 0.0 } else { value };
+        let pairs = labels.iter().filter(|(name, _)| *name != "__name__");
+        let pairs: Vec<String> = pairs.map(|(name, text)| format!("{name}={text:?}")).collect();
+        format!("{}{{{}}} {value:?}", labels["__name__"], pairs.join(","))
+    };
+    let mut all: Vec<String> =
+        samples.iter().map(|(labels, values)| line(labels, values[0].1)).collect();
+    all.sort();
+    all
+}
+
+/// The same of one vocabulary's part of the file; numbers are written alike.
+fn expected(platform: &str, vocabulary: &str) -> Vec<String> {
+    let path = support::repository(&format!("tests/ecs/{platform}.expected"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let part = text.split("# metrics=").find(|part| part.starts_with(vocabulary)).unwrap();
+    let normal = |line: &str| {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let value = if series.starts_with(UPTIME) { "0" } else { value };
+        format!("{series} {:?}", value.parse::<f64>().unwrap())
+    };
+    let mut all: Vec<String> = part.lines().skip(1).map(normal).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn every_platform_arrives_as_expected() {
+    let platforms = [
+        "fargate",
+        "fargate-arm",
+        "ec2-awsvpc",
+        "ec2-bridge",
+        "ec2-host",
+        "managed-instances",
+        "windows",
+    ];
+    for platform in platforms {
+        let metadata = Metadata::start(TASK_ID, Documents::of(platform, &[]));
+        for vocabulary in ["adot", "exporter", "semconv"] {
+            let receiver = RemoteWrite::start();
+            let ecs = format!("--from-ecs=interval=1h discover=false metrics={vocabulary}");
+            let otlet = start(&metadata.uri(), &receiver.url(), &[&ecs, "--identity=off"]);
+            receiver.http.wait_requests(1);
+            let (got, expected) = (lines(&receiver.samples()), expected(platform, vocabulary));
+            assert_eq!(got, expected, "{platform} {vocabulary}");
+            drop(otlet);
+        }
     }
 }

@@ -25,6 +25,22 @@ fn read(mut metric: Metric<'_>) {
     }
 }
 
+/// DogStatsD events: what follows `_e{`.
+pub fn statsd_event(data: &[u8]) {
+    statsd_lines(&[b"_e{", data].concat());
+}
+
+/// DogStatsD service checks: what follows `_sc|`.
+pub fn statsd_service_check(data: &[u8]) {
+    statsd_lines(&[b"_sc|", data].concat());
+}
+
+/// Tags within names, as Influx, SignalFx and Librato have them: the part before the value.
+pub fn statsd_names(data: &[u8]) {
+    let name = data.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    statsd_lines(&[name, b":1|c"].concat());
+}
+
 /// Lines into series and series into samples: bounded, sorted, finite. The first byte says what
 /// timers become.
 pub fn statsd_table(data: &[u8]) {
