@@ -29,11 +29,15 @@ use crate::receive::statsd::Statsd;
 
 pub use check::check;
 
-/// How soon after the start what only the start needed leaves memory.
+/// How often code that has not run lately leaves memory: what a collection every 15 s needs is not
+/// resident in between.
+const UNMAP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// When that happens for the first time.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
-/// How often memory that is only kept for speed goes back to the system.
-const TRIM_INTERVAL: Duration = Duration::from_secs(30);
+/// How many of these pass before memory that is only kept for speed goes back to the system.
+const UNMAPS_PER_TRIM: u32 = 6;
 
 /// Pauses between attempts to learn the task's identity.
 const IDENTITY_RETRY_MIN: Duration = Duration::from_millis(250);
@@ -259,15 +263,17 @@ async fn learn_identity(aws: Rc<Aws>, pipeline: Rc<Pipeline>) {
 
 /// Gives memory back and writes what the log still holds, now and then.
 async fn keep_house(exporters: Vec<Rc<dyn Exporter>>) {
-    let mut wait = SETTLE_TIME;
-    loop {
-        net::sleep(std::mem::replace(&mut wait, TRIM_INTERVAL)).await;
-        for exporter in &exporters {
-            exporter.trim();
+    for round in 0_u32.. {
+        // The first time soon, since what only the start needed is most of it.
+        net::sleep(if round == 0 { SETTLE_TIME } else { UNMAP_INTERVAL }).await;
+        if round % UNMAPS_PER_TRIM == 0 {
+            for exporter in &exporters {
+                exporter.trim();
+            }
+            sys::malloc_trim();
+            own_log::flush();
         }
-        sys::malloc_trim();
         // Without procfs it stays resident, which costs nothing else.
         let _ = sys::unmap_idle_code();
-        own_log::flush();
     }
 }
