@@ -168,7 +168,7 @@ fn start_exporters(
                 let bytes_max = config.queue.unwrap_or(share);
                 let exporter =
                     RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
-                let sender = Sender::new(Rc::clone(&exporter), Rc::clone(resolver), aws)
+                let sender = Sender::new(Rc::clone(&exporter), resolver, aws)
                     .map_err(|error| format!("--to-remote-write: {error}"))?;
                 started.push((exporter, net::spawn(sender.run())));
             }

@@ -32,7 +32,7 @@ pub fn check(config: Config) -> Result<(), String> {
             let name = config.client.name.clone().unwrap_or_else(|| config.url.authority());
             let name = format!("remote write to {name}");
             let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
-            let mut sender = Sender::new(exporter, Rc::clone(&resolver), &aws)
+            let mut sender = Sender::new(exporter, &resolver, &aws)
                 .map_err(|error| format!("--to-remote-write: {error}"))?;
             if let Some(result) = sender.check_credentials().await {
                 let is_lacking = result.is_err();

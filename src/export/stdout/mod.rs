@@ -133,7 +133,8 @@ impl Staged {
         let body = mem::take(&mut self.text).into_bytes();
         let raw_bytes = body.len() as u64;
         let items = mem::take(&mut self.lines);
-        let block = Block { body, raw_bytes, items, born: Instant::now() };
+        let born = Instant::now();
+        let block = Block { body, raw_bytes, items, born, pieces: Vec::new() };
         self.restage(self.sealed_bytes + block.held_bytes());
         self.sealed.push(block);
         while self.exporter.queue.is_overfull() && self.exporter.queue.is_empty() {
