@@ -1,8 +1,11 @@
 //! OTLP: bodies of all signals through validation, and metrics through everything that trusts it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use otlet::codec::otlp::{from_json, resource_metrics, splice_resource, validate, Signal};
 use otlet::codec::protobuf::{Fields, Fixed64s, Nested, Varints};
-use otlet::translate::{Config, Names, Out, Regroup, ResourceLabels, Translator, Walk};
+use otlet::translate::{Config, Names, Out, Regroup, ResourceLabels, Starts, Translator, Walk};
 
 const SIGNALS: [Signal; 3] = [Signal::Metrics, Signal::Traces, Signal::Logs];
 
@@ -55,7 +58,8 @@ fn translate(body: &[u8], items: u64) {
             streams_max: 3,
             ..Config::default()
         };
-        let (mut translator, mut regroup) = (Translator::new(&config, 1), Regroup::new(3, 1));
+        let mut translator = Translator::new(&config, 1);
+        let mut regroup = Regroup::new(Rc::new(RefCell::new(Starts::new(3, 1))));
         for _ in 0..2 {
             let mut walk = Walk::new(body);
             while !translator.piece(&mut walk, 0, &mut |out| match out {
@@ -64,7 +68,7 @@ fn translate(body: &[u8], items: u64) {
                     let labels = sample.labels.iter();
                     let full = labels.clone().all(|label| !label.value.is_empty());
                     assert!(sorted && full && !sample.name().is_empty(), "{sample:?}");
-                    regroup.sample(sample);
+                    regroup.sample(sample, &[]);
                 }
                 Out::EndFamily(family) => regroup.end_family(family),
             }) {}

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod delivery;
+pub mod otlp;
 pub mod outbox;
 pub mod post;
 pub mod queue;

@@ -39,8 +39,9 @@ pub struct Reply {
     pub wait: Option<Duration>,
     pub content_type: Option<String>,
     pub body: Vec<u8>,
-    date: Option<String>,
-    error_type: Option<String>,
+    pub date: Option<String>,
+    /// `x-amzn-errortype`.
+    pub error_type: Option<String>,
 }
 
 impl Reply {

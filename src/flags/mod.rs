@@ -24,6 +24,7 @@ mod scrape;
 mod statsd;
 mod stdout;
 pub mod table;
+mod to_otlp;
 mod value;
 
 use std::ffi::OsString;
@@ -86,6 +87,7 @@ pub enum Receiver {
 // A handful exist, made once at the start: the size of the largest does not matter.
 #[allow(clippy::large_enum_variant)]
 pub enum Exporter {
+    Otlp(export::otlp::Config),
     RemoteWrite(export::remote_write::Config),
     Stdout(export::stdout::Config),
 }

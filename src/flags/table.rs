@@ -6,7 +6,8 @@
 use super::component::Component;
 use super::value::SWITCH;
 use super::{
-    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError,
+    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, to_otlp, Config,
+    FlagError,
 };
 
 /// Headings of `--help`, in this order.
@@ -178,6 +179,19 @@ pub const FLAGS: &[Flag] = &[
         client: true,
         help: "send samples to a Prometheus-compatible database",
         fill: remote_write::fill,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "to-otlp",
+        role: Role::Exporters,
+        takes: Takes::Required,
+        address: "URL",
+        addresses_max: 1,
+        repeats: true,
+        settings: TO_OTLP,
+        client: true,
+        help: "send metrics, traces and logs to an OpenTelemetry endpoint",
+        fill: to_otlp::fill,
         ..Flag::BASE
     },
     Flag {
@@ -357,6 +371,23 @@ const REMOTE_WRITE: &[Setting] = &[
     Setting::new("streams_max", "COUNT", "10000", "OTLP series of delta temporality summed up"),
     Setting::new("stale", DURATION, "5m", "silence after which such a series is forgotten"),
     Setting::new(LABEL_NAME, "TEXT", "", "a label for this destination alone"),
+    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
+    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+];
+
+const TO_OTLP: &[Setting] = &[
+    Setting::new("signals", "LIST", "metrics,traces,logs", "what is sent there"),
+    Setting::new("protocol", to_otlp::PROTOCOLS, "http", "protobuf over HTTP/1.1, or gRPC"),
+    Setting::new("compression", to_otlp::COMPRESSIONS, "gzip", "of requests"),
+    Setting::new("batch", DURATION, "1s", "how long data is gathered for one request"),
+    Setting::new(
+        "metrics_url",
+        "URL",
+        "",
+        "where metrics go, instead of the address + /v1/metrics",
+    ),
+    Setting::new("traces_url", "URL", "", "where traces go, instead of the address + /v1/traces"),
+    Setting::new("logs_url", "URL", "", "where logs go, instead of the address + /v1/logs"),
     Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
     Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
 ];

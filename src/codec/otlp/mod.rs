@@ -45,3 +45,16 @@ pub enum Signal {
     Traces,
     Logs,
 }
+
+impl Signal {
+    pub const ALL: [Signal; 3] = [Signal::Metrics, Signal::Traces, Signal::Logs];
+
+    /// As in paths and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Signal::Metrics => "metrics",
+            Signal::Traces => "traces",
+            Signal::Logs => "logs",
+        }
+    }
+}

@@ -25,7 +25,7 @@ use crate::export::account::ExporterAccount;
 use crate::export::outbox::Outbox;
 use crate::export::queue::{Block, Queues};
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Intake, Staging};
+use crate::pipeline::{Added, Exporter, Intake, Staging};
 
 use batch::{Batch, Workshop};
 use metadata::MetadataSent;
@@ -127,7 +127,7 @@ impl Exporter for RemoteWrite {
         }
     }
 
-    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+    fn begin(self: Rc<Self>, _added: &Rc<Added>) -> Box<dyn Staging> {
         Box::new(staging::Staged::new(self))
     }
 

@@ -49,7 +49,7 @@ fn encoded(values: std::ops::Range<u64>) -> Vec<u8> {
 
 impl Bench {
     fn stage(&self, values: std::ops::Range<u64>) -> Box<dyn Staging> {
-        let mut staging = Rc::clone(&self.exporter).begin();
+        let mut staging = Rc::clone(&self.exporter).begin(&Rc::default());
         for value in values {
             with_sample(value, |sample| staging.sample(sample));
         }

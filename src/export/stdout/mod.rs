@@ -19,7 +19,7 @@ use crate::model::{Family, Sample};
 use crate::net::{self, Notify};
 use crate::observe::output::Output;
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Intake, Staging};
+use crate::pipeline::{Added, Exporter, Intake, Staging};
 use crate::translate;
 
 pub use config::{Config, Format};
@@ -89,7 +89,7 @@ impl Exporter for Stdout {
         }
     }
 
-    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+    fn begin(self: Rc<Self>, _added: &Rc<Added>) -> Box<dyn Staging> {
         Box::new(Staged {
             exporter: self,
             sealed: Vec::new(),
