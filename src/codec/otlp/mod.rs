@@ -36,7 +36,7 @@ pub use points::{
     SummaryPoint, NO_RECORDED_VALUE,
 };
 pub use splice::splice_resource;
-pub use validate::{validate, Counts, Refusal};
+pub use validate::{validate, Counts, Refusal, Validation};
 
 /// What a request carries; each has its own request message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

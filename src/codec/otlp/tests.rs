@@ -6,8 +6,21 @@ use crate::codec::protobuf::{push_bytes, push_message};
 
 fn checked(signal: Signal, body: &[u8]) -> Result<(Counts, Vec<u8>), &'static str> {
     let mut body = body.to_vec();
-    let counts = validate(signal, &mut body).map_err(|refusal| refusal.reason)?;
-    Ok((counts, body))
+    let refusal = |refusal: Refusal| refusal.reason;
+    let mut in_pieces = Validation::new(signal, &body);
+    let mut pieces = 0;
+    let paused = loop {
+        // At least one field is read in each.
+        match in_pieces.piece(&mut body.clone(), 1) {
+            Ok(true) => break Ok(in_pieces.counts().items),
+            Err(why) => break Err(refusal(why)),
+            Ok(false) => pieces += 1,
+        }
+        assert!(pieces <= body.len());
+    };
+    let counts = validate(signal, &mut body).map_err(refusal);
+    assert_eq!(paused, counts.map(|counts| counts.items), "pauses change nothing");
+    Ok((counts?, body))
 }
 
 #[track_caller]
