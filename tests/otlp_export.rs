@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Stdio;
 
 use support::http;
 use support::otlet::Otlet;
+use support::otlp::{post, span};
 use support::peers::python_page;
 use support::{python, repository, wait_for, Process};
 
@@ -79,32 +79,6 @@ fn send(protocol: &str, address: SocketAddr, compression: &str) -> Vec<String> {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{protocol}: {words}");
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-/// A field of a protobuf message (the length is below 128).
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2, u8::try_from(content.len()).expect("a short one")], content].concat()
-}
-
-/// A request of traces with a span of that name.
-fn span(name: &str) -> Vec<u8> {
-    let ids = [field(1, &[1; 16]), field(2, &[2; 8])].concat();
-    let span = [ids, field(5, name.as_bytes())].concat();
-    field(1, &field(2, &field(2, &span)))
-}
-
-/// Posts to otlet; the status.
-fn post(address: SocketAddr, signal: &str, body: &[u8]) -> u16 {
-    let mut stream = TcpStream::connect(address).expect("otlet");
-    let head = format!(
-        "POST /v1/{signal} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 
 /// Sends a span of each name, as requests of their own.
