@@ -1,6 +1,6 @@
 //! Attributes: keys and values over a validated body (opentelemetry-proto, common.proto).
 
-use super::metrics::Children;
+use super::resource::Children;
 use crate::codec::protobuf::{Fields, Nested, Wire};
 
 /// One attribute.
