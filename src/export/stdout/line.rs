@@ -1,8 +1,8 @@
 //! A line that cannot grow beyond its bound, and how things look in it.
 //!
 //! What would end a line, move a cursor or turn text around is escaped as JSON has it, so that one
-//! item is one line. At the bound text ends between two characters, with a mark. What is beyond
-//! it is not even looked at, so that a line costs no more than its bound, however large the item.
+//! item is one line. At the bound text ends between two characters, with a mark. Nothing beyond it
+//! is escaped or copied, however large the item.
 
 use std::fmt::{Arguments, Write};
 
@@ -152,10 +152,8 @@ impl<'a> Line<'a> {
             AnyValue::Text(text) => self.push_word(text),
             AnyValue::Bytes(bytes) => self.push_base64(bytes),
             AnyValue::Empty => {}
-            AnyValue::Double(number) => {
-                let mut text = String::new();
-                push_float(&mut text, number, FloatStyle::Value);
-                self.push(&text);
+            AnyValue::Double(number) if self.room() >= SCALAR_BYTES_MAX => {
+                push_float(self.out, number, FloatStyle::Value);
             }
             other => self.push_json(other),
         }
