@@ -153,7 +153,7 @@ fn every_prefix_and_any_damage_ends() {
             walk(&golden[..end]);
         }
         let (mut accepted, several) = (0, [golden, golden].concat());
-        for seed in 0..3000 {
+        for seed in 0..1000 {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut damaged = several.clone();
             for _ in 0..random.usize(1..4) {
@@ -167,6 +167,6 @@ fn every_prefix_and_any_damage_ends() {
                 accepted += 1;
             }
         }
-        assert!(accepted > 300, "{accepted}");
+        assert!(accepted > 100, "{accepted}");
     }
 }

@@ -281,7 +281,7 @@ fn whatever_is_valid_has_lines() {
     for (signal, item) in [(Signal::Traces, everything), (Signal::Logs, record)] {
         let golden = body(signal, CHECKOUT, &[item, item].join(","));
         let mut valid = 0;
-        for seed in 0..3000 {
+        for seed in 0..1000 {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut damaged = golden.clone();
             for _ in 0..random.usize(1..4) {
@@ -295,7 +295,7 @@ fn whatever_is_valid_has_lines() {
                 assert_eq!(found, counts.items, "seed {seed}");
             }
         }
-        assert!(valid > 300, "{valid}");
+        assert!(valid > 100, "{valid}");
     }
 }
 
