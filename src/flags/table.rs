@@ -200,7 +200,7 @@ pub const FLAGS: &[Flag] = &[
         takes: Takes::Optional,
         repeats: true,
         settings: STDOUT,
-        help: "print one line per sample; what happens where no --to-… is given",
+        help: "print one line per sample, span and log record; what happens without any --to-…",
         fill: stdout::fill,
         ..Flag::BASE
     },

@@ -298,7 +298,7 @@ static SCOPE_LOGS: Message = Message::new(&[
     field(3, "schemaUrl", Text),
 ]);
 #[rustfmt::skip]
-static SEVERITY: Enum = Enum {
+pub static SEVERITY: Enum = Enum {
     prefix: "SEVERITY_NUMBER_",
     values: &[
         "UNSPECIFIED",

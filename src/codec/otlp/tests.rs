@@ -134,6 +134,17 @@ fn depth_is_bounded() {
     assert_eq!(checked(Signal::Metrics, &nested(10_000)), refused);
 }
 
+#[test]
+fn only_the_elements_of_an_array_are_its_elements() {
+    // Two elements, and between them what looks like one under a number that nobody knows; there
+    // validation looks for no depth, so that nobody may go into it.
+    let body = around(b"\x12\x0c\x2a\x0a\x0a\x02\x18\x07\x12\x00\x0a\x02\x10\x01");
+    items(Signal::Metrics, &body, 0);
+    let attribute = resource_metrics(&body).next().unwrap().attributes().next().unwrap();
+    let shown: Vec<_> = attribute.value.elements().map(|e| format!("{e:?}")).collect();
+    assert_eq!(shown, ["Int(7)", "Bool(true)"]);
+}
+
 /// Reads whatever a cursor can reach, valid or not.
 fn walk(body: &[u8]) -> usize {
     let mut found = 0;
