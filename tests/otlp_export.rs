@@ -4,13 +4,13 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use support::http;
 use support::otlet::Otlet;
 use support::otlp::{post, span};
 use support::peers::python_page;
-use support::{python, repository, wait_for, Process};
+use support::{program, python, repository, wait_for, Process};
 
 /// tests/support/otlp_destination.py.
 struct Destination {
@@ -117,9 +117,10 @@ fn what_the_sdk_sends_is_what_arrives() {
         let (otlet, [grpc, http]) = start(&[&destination.to(protocol, settings)]);
         let mut sent = send("grpc", grpc, "gzip");
         sent.extend(send("http", http, "none"));
+        sent.extend(send("json", http, "gzip"));
         sent.sort();
         let arrived = destination.wait_lines(sent.len());
-        assert!(sent.len() > 2000);
+        assert!(sent.len() > 4000);
         for (sent, arrived) in sent.iter().zip(&arrived) {
             assert_eq!(sent, arrived, "{protocol} {settings}");
         }
@@ -280,4 +281,48 @@ fn check_asks_for_each_signal() {
     }
     let exit = Otlet::run(Otlet::command().args(["--check", "--to-otlp=http://127.0.0.1:9"]));
     assert_eq!(exit.status.code(), Some(1));
+}
+
+/// The real JavaScript exporters; what arrives has the same content in every protocol.
+#[test]
+fn javascript_sends_the_same_in_every_protocol() {
+    let destination = Destination::start();
+    let (otlet, [grpc, http]) = start(&[&destination.to("http", "")]);
+    let mut seen = Vec::new();
+    for (protocol, address) in [("http", http), ("proto", http), ("grpc", grpc)] {
+        let before = destination.page("/lines").len();
+        let mut node = Command::new(program("node"));
+        node.env("NODE_PATH", repository("tests/.peers/node_modules"));
+        node.arg(repository("tests/support/otlp_clients.js"));
+        node.args([protocol, &format!("http://{address}"), "gzip"]);
+        let output = node.output().expect("node");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{protocol}: {words}");
+        let arrived = destination.wait_lines(before + 4);
+        seen.push(arrived);
+    }
+    // A span, a counter twice, a log record; ids and times differ.
+    let lines: Vec<String> = seen[2].iter().map(|line| without_ids(line)).collect();
+    let mut kinds = lines.clone();
+    kinds.dedup();
+    assert_eq!((lines.len(), kinds.len()), (12, 3), "{kinds:#?}");
+    let whole = kinds.concat();
+    for part in
+        ["js-span", "\"links\"", "js.orders", "js-line", "-5", "0.5", "arrayValue", "went wrong"]
+    {
+        assert!(whole.contains(part), "{part}: {whole}");
+    }
+    settled(&otlet, 12.0, &[]);
+}
+
+/// A line without what is another each time.
+fn without_ids(line: &str) -> String {
+    let own = ["UnixNano\": ", "Id\": "];
+    let mut out = String::new();
+    for part in line.split(", ") {
+        let end = own.iter().find_map(|key| Some(part.find(key)? + key.len()));
+        out.push_str(&part[..end.unwrap_or(part.len())]);
+        out.push_str(", ");
+    }
+    out
 }

@@ -73,6 +73,11 @@ impl Message {
         Message { is_item: true, ..Message::new(fields) }
     }
 
+    /// Whether it is an ArrayValue or a KeyValueList: nothing but values.
+    pub fn is_list(&self) -> bool {
+        matches!(self.fields, [Field { name: "values", .. }])
+    }
+
     /// What field `number` holds.
     #[inline]
     pub fn kind(&self, number: u32) -> Kind {
