@@ -12,3 +12,4 @@ pub mod protobuf;
 pub mod rfc3339;
 pub mod snappy;
 pub mod statsd;
+pub mod xray;
