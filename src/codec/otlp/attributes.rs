@@ -41,7 +41,7 @@ enum Source<'a> {
 
 impl<'a> Attributes<'a> {
     /// Those that are field `number` of `message`.
-    pub(super) fn new(message: &'a [u8], number: u32) -> Attributes<'a> {
+    pub fn new(message: &'a [u8], number: u32) -> Attributes<'a> {
         Attributes { fields: Source::Own(Fields::new(message)), number }
     }
 

@@ -1,0 +1,115 @@
+//! Attributes gathered before they are written, because a key may come once and the last counts.
+
+use super::ATTRIBUTES_MAX;
+use crate::codec::protobuf::{push_bytes, push_double, push_message, push_varint_field};
+
+/// Encoded attributes, each key once. Looking a key up is linear: there are few.
+#[derive(Default)]
+pub(super) struct Set {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Attributes that found no room.
+    pub dropped: u64,
+}
+
+struct Entry {
+    /// Where the `KeyValue` is, and the key in it.
+    start: usize,
+    end: usize,
+    key: (usize, usize),
+    rank: u8,
+}
+
+impl Set {
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.dropped = 0;
+    }
+
+    /// Adds an attribute. It takes the place of one with the same key unless that has a higher
+    /// rank.
+    fn put(&mut self, key: [&str; 2], rank: u8, value: impl FnOnce(&mut Vec<u8>)) {
+        let bytes = &self.bytes;
+        let is_same = |entry: &Entry| {
+            let own = &bytes[entry.key.0..entry.key.1];
+            own.len() == key[0].len() + key[1].len()
+                && own.starts_with(key[0].as_bytes())
+                && own.ends_with(key[1].as_bytes())
+        };
+        let same = self.entries.iter().position(is_same);
+        if same.is_some_and(|at| self.entries[at].rank > rank) {
+            return;
+        }
+        if same.is_none() && self.entries.len() == ATTRIBUTES_MAX {
+            self.dropped += 1;
+            return;
+        }
+        let start = self.bytes.len();
+        push_message(&mut self.bytes, 1, |out| {
+            key.map(|part| out.extend_from_slice(part.as_bytes()))
+        });
+        let key_end = self.bytes.len();
+        push_message(&mut self.bytes, 2, value);
+        let key_start = key_end - key[0].len() - key[1].len();
+        let entry = Entry { start, end: self.bytes.len(), key: (key_start, key_end), rank };
+        match same {
+            Some(at) => self.entries[at] = entry,
+            None => self.entries.push(entry),
+        }
+    }
+
+    pub fn text(&mut self, key: &str, value: &str) {
+        self.ranked_text(key, 0, value);
+    }
+
+    pub fn ranked_text(&mut self, key: &str, rank: u8, value: &str) {
+        self.put([key, ""], rank, |out| push_bytes(out, 1, value.as_bytes()));
+    }
+
+    pub fn boolean(&mut self, key: &str, value: bool) {
+        self.put([key, ""], 0, |out| push_varint_field(out, 2, u64::from(value)));
+    }
+
+    pub fn integer(&mut self, key: &str, value: i64) {
+        self.put([key, ""], 0, |out| push_varint_field(out, 3, value as u64));
+    }
+
+    pub fn double(&mut self, key: &str, value: f64) {
+        self.put([key, ""], 0, |out| push_double(out, 4, value));
+    }
+
+    /// An array of strings.
+    pub fn texts<'a>(&mut self, key: &str, values: impl Iterator<Item = &'a str>) {
+        self.put([key, ""], 0, |out| {
+            push_message(out, 5, |out| {
+                for value in values {
+                    push_message(out, 1, |out| push_bytes(out, 1, value.as_bytes()));
+                }
+            });
+        });
+    }
+
+    /// JSON as a string, without blanks between its tokens.
+    pub fn json(&mut self, prefix: &str, key: &str, json: &str) {
+        self.put([prefix, key], 0, |out| push_message(out, 1, |out| push_compact(json, out)));
+    }
+
+    /// Writes all as field `number` of a message.
+    pub fn write(&self, out: &mut Vec<u8>, number: u32) {
+        for entry in &self.entries {
+            push_bytes(out, number, &self.bytes[entry.start..entry.end]);
+        }
+    }
+}
+
+fn push_compact(json: &str, out: &mut Vec<u8>) {
+    let (mut in_string, mut is_escaped) = (false, false);
+    for &byte in json.as_bytes() {
+        if in_string || !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+        in_string ^= byte == b'"' && !is_escaped;
+        is_escaped = in_string && byte == b'\\' && !is_escaped;
+    }
+}
