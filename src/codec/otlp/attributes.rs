@@ -46,7 +46,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// Those that are field `number` of the submessage that is field `part` of `message`.
-    pub(super) fn of_part(message: &'a [u8], part: u32, number: u32) -> Attributes<'a> {
+    pub fn of_part(message: &'a [u8], part: u32, number: u32) -> Attributes<'a> {
         Attributes { fields: Source::Part(Nested::new(message, part)), number }
     }
 }

@@ -12,18 +12,27 @@
 
 mod attributes;
 mod aws;
+mod blocks;
 mod cause;
+mod document;
+mod exceptions;
+mod json_out;
+mod names;
 mod span;
+mod stack;
 mod walk;
 
 #[cfg(test)]
 mod bad_tests;
+#[cfg(test)]
+mod document_tests;
 #[cfg(test)]
 mod tests;
 
 use crate::codec::json::{self, Reader, Text};
 use crate::codec::protobuf::{push_bytes, push_message};
 use attributes::Set;
+pub use document::documents;
 use walk::Node;
 
 /// Subsegments inside one another; what is deeper is cut off and counted. Each takes two of the

@@ -1,0 +1,106 @@
+//! JSON as it is written: members and elements with commas where they belong.
+
+use crate::codec::base64;
+use crate::codec::json::push_escaped;
+use crate::codec::otlp::AnyValue;
+
+#[derive(Default)]
+pub(super) struct Json(String);
+
+impl Json {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Opens a container, as an element or after a key.
+    pub fn open(&mut self, bracket: char) {
+        self.comma();
+        self.0.push(bracket);
+    }
+
+    pub fn close(&mut self, bracket: char) {
+        self.0.push(bracket);
+    }
+
+    pub fn key(&mut self, key: &str) {
+        self.comma();
+        self.0.push('"');
+        push_escaped(&mut self.0, key);
+        self.0.push_str("\":");
+    }
+
+    pub fn text(&mut self, key: &str, text: &str) {
+        self.text_with(key, |out| push_escaped(out, text));
+    }
+
+    /// A string whose inside needs no escapes, or has them.
+    pub fn text_with(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        self.key(key);
+        self.0.push('"');
+        write(&mut self.0);
+        self.0.push('"');
+    }
+
+    /// A value that is JSON already.
+    pub fn raw_with(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        self.key(key);
+        write(&mut self.0);
+    }
+
+    pub fn boolean(&mut self, key: &str, value: bool) {
+        self.raw_with(key, |out| out.push_str(if value { "true" } else { "false" }));
+    }
+
+    pub fn integer(&mut self, key: &str, value: i64) {
+        self.raw_with(key, |out| out.push_str(&value.to_string()));
+    }
+
+    pub fn value(&mut self, key: &str, value: AnyValue<'_>) {
+        self.key(key);
+        self.push(value);
+    }
+
+    /// Nests as deep as the value, which validation bounds.
+    fn push(&mut self, value: AnyValue<'_>) {
+        match value {
+            AnyValue::Empty => self.0.push_str("null"),
+            AnyValue::Text(text) => self.element(text),
+            AnyValue::Bool(value) => self.0.push_str(if value { "true" } else { "false" }),
+            AnyValue::Int(value) => self.0.push_str(&value.to_string()),
+            // JSON has no words for the others.
+            AnyValue::Double(value) if value.is_finite() => self.0.push_str(&value.to_string()),
+            AnyValue::Double(value) => self.element(&value.to_string()),
+            AnyValue::Bytes(bytes) => self.element(&base64::encode(bytes)),
+            AnyValue::Array(_) => {
+                self.0.push('[');
+                for element in value.elements() {
+                    self.comma();
+                    self.push(element);
+                }
+                self.0.push(']');
+            }
+            AnyValue::Map(_) => {
+                self.0.push('{');
+                value.entries().for_each(|entry| self.value(entry.key, entry.value));
+                self.0.push('}');
+            }
+        }
+    }
+
+    /// A string as an element or after a key.
+    pub fn element(&mut self, text: &str) {
+        self.0.push('"');
+        push_escaped(&mut self.0, text);
+        self.0.push('"');
+    }
+
+    fn comma(&mut self) {
+        if !self.0.is_empty() && !self.0.ends_with(['{', '[', ':']) {
+            self.0.push(',');
+        }
+    }
+}
