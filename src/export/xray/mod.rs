@@ -1,0 +1,182 @@
+//! X-Ray exporter: segment documents in batches to PutTraceSegments (AWS X-Ray API Reference).
+//!
+//! Documents that came from an X-Ray SDK pass unchanged; spans become documents. Items are spans: a
+//! document counts as many as it has segments. A document is kept as the JSON string that it is in
+//! the request, so that a batch is its strings one after the other.
+
+mod config;
+mod rejected;
+mod sender;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+pub use config::{Config, OWN_HEADERS};
+pub use sender::Sender;
+
+use super::account::ExporterAccount;
+use super::queue::{Block, Queue, Queues};
+use crate::codec::json::push_escaped;
+use crate::codec::otlp::Signal;
+use crate::codec::xray::DOCUMENT_BYTES_MAX;
+use crate::model::{Family, Sample};
+use crate::net::Notify;
+use crate::observe::Registry;
+use crate::pipeline::{Exporter, Intake, Staging};
+use crate::translate::segment::documents;
+
+/// Documents in one request, as the X-Ray daemon sends them.
+pub const DOCUMENTS_MAX: usize = 50;
+
+/// A batch with more bytes is closed early.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// One destination: what is open and what waits.
+pub struct Xray {
+    config: Config,
+    account: Rc<ExporterAccount>,
+    queue: Rc<Queue>,
+    open: RefCell<Batch>,
+    /// Told when a document came, and when to stop.
+    changed: Notify,
+    /// Told once when to stop waiting between retries.
+    hurry: Notify,
+    stopping: Cell<bool>,
+}
+
+/// Documents that wait for others to travel with.
+#[derive(Default)]
+struct Batch {
+    /// `"…","…"`.
+    strings: String,
+    documents: usize,
+    items: u64,
+    born: Option<Instant>,
+}
+
+impl Batch {
+    fn push(&mut self, document: &str, items: u64) {
+        if self.documents > 0 {
+            self.strings.push(',');
+        }
+        self.strings.push('"');
+        push_escaped(&mut self.strings, document);
+        self.strings.push('"');
+        self.documents += 1;
+        self.items += items;
+        self.born.get_or_insert_with(Instant::now);
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.strings.capacity() as u64
+    }
+}
+
+impl Xray {
+    /// `destination` names it in metrics and logs; `queue_bytes_max` bounds what it holds.
+    pub fn new(
+        config: Config,
+        destination: &str,
+        registry: &Rc<Registry>,
+        queues: &Rc<Queues>,
+        queue_bytes_max: u64,
+    ) -> Rc<Xray> {
+        let account = Rc::new(ExporterAccount::new(registry, "xray", destination, "traces"));
+        Rc::new(Xray {
+            queue: queues.open(queue_bytes_max, Rc::clone(&account)),
+            account,
+            config,
+            open: RefCell::default(),
+            changed: Notify::default(),
+            hurry: Notify::default(),
+            stopping: Cell::new(false),
+        })
+    }
+
+    /// Takes a document with `items` segments, unchanged.
+    pub fn take(&self, document: &[u8], items: u64) {
+        self.account.queue(items);
+        let Ok(text) = std::str::from_utf8(document) else {
+            return self.account.dropped(items, "malformed");
+        };
+        let text = text.trim();
+        if text.len() > DOCUMENT_BYTES_MAX {
+            return self.account.dropped(items, "too_large");
+        }
+        let before = self.open.borrow().held_bytes();
+        self.open.borrow_mut().push(text, items);
+        let (after, is_full) = {
+            let open = self.open.borrow();
+            let is_long = open.strings.len() > BATCH_BYTES_MAX;
+            (open.held_bytes(), is_long || open.documents == DOCUMENTS_MAX)
+        };
+        self.queue.restage(before, after);
+        if is_full {
+            self.seal_open();
+        }
+        self.changed.notify();
+    }
+
+    /// When the open batch is to be closed, if it holds anything.
+    fn open_due(&self) -> Option<Instant> {
+        Some(self.open.borrow().born? + self.config.batch)
+    }
+
+    /// Closes the open batch and queues it.
+    fn seal_open(&self) {
+        let Batch { mut strings, items, born, .. } = self.open.take();
+        let Some(born) = born else { return };
+        self.queue.restage(strings.capacity() as u64, 0);
+        strings.shrink_to_fit();
+        let raw_bytes = strings.len() as u64;
+        self.queue.push(Block { body: strings.into_bytes(), raw_bytes, items, born });
+    }
+}
+
+impl Exporter for Xray {
+    fn takes(&self, signal: Signal) -> Intake {
+        match signal {
+            Signal::Traces => Intake::Bytes,
+            Signal::Metrics | Signal::Logs => Intake::Nothing,
+        }
+    }
+
+    fn relay(&self, _signal: Signal, body: &[u8], _items: u64) {
+        let mut random = || fastrand::u64(..);
+        documents(body, &mut random, &mut |document| self.take(document.as_bytes(), 1));
+    }
+
+    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+        Box::new(NoSamples)
+    }
+
+    fn stop(&self) {
+        self.stopping.set(true);
+        self.changed.notify();
+        self.hurry.notify();
+    }
+
+    fn give_up(&self) -> u64 {
+        let left = self.account.queued_items();
+        self.queue.clear("shutdown");
+        self.account.dropped(self.account.queued_items(), "shutdown");
+        left
+    }
+
+    fn trim(&self) {}
+}
+
+/// Samples are not taken here.
+struct NoSamples;
+
+impl Staging for NoSamples {
+    fn sample(&mut self, _sample: &Sample<'_>) {}
+
+    fn end_family(&mut self, _family: &Family<'_>) {}
+
+    fn commit(self: Box<Self>) {}
+}

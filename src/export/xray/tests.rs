@@ -1,0 +1,155 @@
+//! The exporter against a server that stands for X-Ray.
+
+use std::time::Duration;
+
+use super::*;
+use crate::aws::environment::tests::environment;
+use crate::aws::Aws;
+use crate::codec::json::Reader;
+use crate::net::http1::{self, Answer, Incoming};
+use crate::net::{spawn, timeout, Listener, Task, Url};
+use crate::observe::Budget;
+
+const KEYS: [(&str, &str); 4] = [
+    ("AWS_ACCESS_KEY_ID", "AKIA1"),
+    ("AWS_SECRET_ACCESS_KEY", "s3c"),
+    ("AWS_REGION", "eu-west-1"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
+
+type Seen = Rc<RefCell<Vec<Vec<String>>>>;
+
+/// Answers with `answers` in turn, the last for ever; keeps the documents of each request.
+fn server(answers: Vec<(u16, &'static str)>) -> (Url, Seen, Task<()>) {
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr())).unwrap();
+    let seen = Seen::default();
+    let log = Rc::clone(&seen);
+    let handler = async move |incoming: &mut Incoming<'_>| {
+        let mut body = Vec::new();
+        incoming.read_body(&mut body, 1 << 23).await.unwrap();
+        assert_eq!(incoming.head().target, "/TraceSegments");
+        let authorization = incoming.head().header("authorization").unwrap();
+        assert!(authorization.contains("/eu-west-1/xray/aws4_request"), "{authorization}");
+        let turn = log.borrow().len().min(answers.len() - 1);
+        log.borrow_mut().push(documents_of(&body));
+        let (status, text) = answers[turn];
+        Answer { status, body: text.into(), ..Answer::default() }
+    };
+    (url, seen, spawn(http1::serve(listener, handler)))
+}
+
+fn documents_of(body: &[u8]) -> Vec<String> {
+    let mut reader = Reader::from_bytes(body).unwrap();
+    let mut documents = Vec::new();
+    assert!(reader.object().unwrap());
+    assert_eq!(reader.key().unwrap().unwrap().as_written(), "TraceSegmentDocuments");
+    assert!(reader.array().unwrap());
+    while reader.element().unwrap() {
+        documents.push(reader.string().unwrap().unwrap().decode().into_owned());
+    }
+    assert!(reader.key().unwrap().is_none());
+    reader.end().unwrap();
+    documents
+}
+
+/// Gives `documents` to an exporter that is then stopped, and waits for its end. Returns what the
+/// server saw and the page of metrics.
+fn run(
+    answers: Vec<(u16, &'static str)>,
+    retry_for: Duration,
+    give: impl Fn(&Xray) + 'static,
+) -> (Vec<Vec<String>>, String) {
+    crate::net::run(async move {
+        let (registry, queues) = (Registry::new(), Queues::new(Budget::new(1 << 24)));
+        let (endpoint, seen, _server) = server(answers);
+        let config = Config { retry_for, ..Config::for_endpoint(endpoint) };
+        let exporter = Xray::new(config, "d", &registry, &queues, 1 << 23);
+        let aws = Aws::new(environment(&KEYS), Rc::default());
+        let sender = Sender::new(Rc::clone(&exporter), Rc::default(), &aws).unwrap();
+        let task = spawn(sender.run());
+        give(&exporter);
+        exporter.stop();
+        timeout(Duration::from_secs(20), task).await.expect("an end");
+        let mut page = String::new();
+        registry.render(&mut page);
+        (seen.take(), page)
+    })
+}
+
+fn shows(page: &str, metric: &str, reason: &str, value: u64) {
+    let line = page.lines().find(|line| {
+        line.starts_with(metric) && (reason.is_empty() || line.contains(&format!("\"{reason}\"")))
+    });
+    assert!(
+        line.is_some_and(|line| line.ends_with(&format!(" {value}"))),
+        "{metric} {reason}\n{page}"
+    );
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[test]
+fn documents_travel_unchanged_fifty_at_a_time() {
+    let (seen, page) = run(vec![(200, "{}")], DAY, |exporter| {
+        for number in 0..120 {
+            exporter.take(format!("{{\"q\":\"a\\\"\\u00e9\\né\",\"n\":{number}}}\n").as_bytes(), 2);
+        }
+    });
+    assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20]);
+    assert_eq!(seen[2][19], "{\"q\":\"a\\\"\\u00e9\\né\",\"n\":119}");
+    shows(&page, "otlet_exporter_sent_items_total", "", 240);
+    shows(&page, "otlet_exporter_queued_items", "", 0);
+    shows(&page, "otlet_exporter_queue_bytes", "", 0);
+}
+
+#[test]
+fn spans_become_documents() {
+    let (seen, page) = run(vec![(200, "{}")], DAY, |exporter| {
+        let mut body = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"n",
+            "traceId":"67000000abcdefabcdefabcdefabcdef","spanId":"1111111111111111"}]}]}]}"#
+            .to_vec();
+        let (body, counts) = crate::codec::otlp::from_json(Signal::Traces, &mut body).unwrap();
+        exporter.relay(Signal::Traces, &body, counts.items);
+    });
+    assert!(seen[0][0].contains(r#""trace_id":"1-67000000-abcdefabcdefabcdefabcdef""#), "{seen:?}");
+    shows(&page, "otlet_exporter_sent_items_total", "", 1);
+}
+
+#[test]
+fn what_is_not_taken_is_counted() {
+    let unprocessed = r#"{"UnprocessedTraceSegments":[{"ErrorCode":"x"},{"ErrorCode":"y"}]}"#;
+    let (seen, page) = run(vec![(200, unprocessed)], DAY, |exporter| {
+        (0..5).for_each(|_| exporter.take(b"{}", 1));
+        exporter.take(&vec![b' '; DOCUMENT_BYTES_MAX + 1], 1);
+        exporter.take(&vec![b'1'; DOCUMENT_BYTES_MAX + 1], 7);
+        exporter.take(b"\xff", 3);
+    });
+    assert_eq!(seen.len(), 1);
+    shows(&page, "otlet_exporter_items_total", "", 16);
+    shows(&page, "otlet_exporter_sent_items_total", "", 4);
+    shows(&page, "otlet_exporter_dropped_items_total", "rejected", 2);
+    shows(&page, "otlet_exporter_dropped_items_total", "too_large", 7);
+    shows(&page, "otlet_exporter_dropped_items_total", "malformed", 3);
+}
+
+#[test]
+fn refusals() {
+    let throttled = r#"{"__type":"ThrottledException"}"#;
+    let one = |exporter: &Xray| exporter.take(b"{}", 1);
+    for (status, text) in
+        [(429, ""), (500, ""), (400, throttled), (400, "{\"__type\":\"Throttling\"}")]
+    {
+        let (seen, page) = run(vec![(status, text), (200, "{}")], DAY, one);
+        assert_eq!(seen.len(), 2, "{status} {text}");
+        shows(&page, "otlet_exporter_sent_items_total", "", 1);
+        shows(&page, "otlet_exporter_retries_total", "", 1);
+    }
+    for (status, reason) in [(400, "refused"), (413, "too_large"), (403, "unauthorized")] {
+        let (_, page) = run(vec![(status, "{}")], DAY, one);
+        shows(&page, "otlet_exporter_dropped_items_total", reason, 1);
+        shows(&page, "otlet_exporter_queued_items", "", 0);
+    }
+    let (_, page) = run(vec![(500, "")], Duration::ZERO, one);
+    shows(&page, "otlet_exporter_dropped_items_total", "expired", 1);
+}
