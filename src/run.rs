@@ -15,6 +15,7 @@ use crate::aws::Aws;
 use crate::export::queue::Queues;
 use crate::export::remote_write::{RemoteWrite, Sender};
 use crate::export::stdout::Stdout;
+use crate::export::xray;
 use crate::flags::{Config, Exporter as ExporterFlag, Receiver as ReceiverFlag, METADATA_VARIABLE};
 use crate::net::dns::Resolver;
 use crate::net::http1::{serve, Incoming};
@@ -170,6 +171,16 @@ fn start_exporters(
                     RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
                 let sender = Sender::new(Rc::clone(&exporter), Rc::clone(resolver), aws)
                     .map_err(|error| format!("--to-remote-write: {error}"))?;
+                started.push((exporter, net::spawn(sender.run())));
+            }
+            ExporterFlag::Xray(config) => {
+                let own_name = config.client.name.clone();
+                let name = names.unique(own_name.unwrap_or_else(|| config.endpoint.authority()));
+                let bytes_max = config.queue.unwrap_or(share);
+                let exporter = xray::Xray::new(config.clone(), &name, registry, &queues, bytes_max);
+                let resolver = Rc::clone(resolver);
+                let sender = xray::Sender::new(Rc::clone(&exporter), resolver, aws)
+                    .map_err(|error| format!("--to-xray: {error}"))?;
                 started.push((exporter, net::spawn(sender.run())));
             }
             ExporterFlag::Stdout(config) => {

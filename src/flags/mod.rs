@@ -24,6 +24,7 @@ mod scrape;
 mod statsd;
 mod stdout;
 pub mod table;
+mod to_xray;
 mod value;
 
 use std::ffi::OsString;
@@ -88,6 +89,7 @@ pub enum Receiver {
 pub enum Exporter {
     RemoteWrite(export::remote_write::Config),
     Stdout(export::stdout::Config),
+    Xray(export::xray::Config),
 }
 
 /// Everything the program is told, checked.

@@ -6,7 +6,8 @@
 use super::component::Component;
 use super::value::SWITCH;
 use super::{
-    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, Config, FlagError,
+    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, to_xray, Config,
+    FlagError,
 };
 
 /// Headings of `--help`, in this order.
@@ -178,6 +179,19 @@ pub const FLAGS: &[Flag] = &[
         client: true,
         help: "send samples to a Prometheus-compatible database",
         fill: remote_write::fill,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "to-xray",
+        role: Role::Exporters,
+        takes: Takes::Required,
+        address: "REGION|URL",
+        addresses_max: 1,
+        repeats: true,
+        settings: TO_XRAY,
+        client: true,
+        help: "send traces to the AWS X-Ray API, always signed",
+        fill: to_xray::fill,
         ..Flag::BASE
     },
     Flag {
@@ -357,6 +371,12 @@ const REMOTE_WRITE: &[Setting] = &[
     Setting::new("streams_max", "COUNT", "10000", "OTLP series of delta temporality summed up"),
     Setting::new("stale", DURATION, "5m", "silence after which such a series is forgotten"),
     Setting::new(LABEL_NAME, "TEXT", "", "a label for this destination alone"),
+    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
+    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+];
+
+const TO_XRAY: &[Setting] = &[
+    Setting::new("batch", DURATION, "1s", "how long documents are gathered for one request"),
     Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
     Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
 ];

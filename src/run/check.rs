@@ -9,6 +9,7 @@ use crate::aws::task_metadata::parse_task;
 use crate::aws::{Aws, Environment};
 use crate::export::queue::Queues;
 use crate::export::remote_write::{RemoteWrite, Sender};
+use crate::export::xray;
 use crate::flags::{Config, Exporter};
 use crate::net::{self, dns::Resolver};
 use crate::observe::output::say;
@@ -28,7 +29,18 @@ pub fn check(config: Config) -> Result<(), String> {
             report.line("task metadata", result)?;
         }
         for exporter in config.exporters {
-            let Exporter::RemoteWrite(config) = exporter else { continue };
+            let config = match exporter {
+                Exporter::RemoteWrite(config) => config,
+                Exporter::Xray(config) => {
+                    let name = format!("xray at {}", config.endpoint.authority());
+                    let exporter = xray::Xray::new(config, &name, &registry, &queues, 0);
+                    let mut sender = xray::Sender::new(exporter, Rc::clone(&resolver), &aws)
+                        .map_err(|error| format!("--to-xray: {error}"))?;
+                    report.line(&name, sender.check().await)?;
+                    continue;
+                }
+                Exporter::Stdout(_) => continue,
+            };
             let name = config.client.name.clone().unwrap_or_else(|| config.url.authority());
             let name = format!("remote write to {name}");
             let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
