@@ -27,6 +27,7 @@ use crate::receive::ecs::Ecs;
 use crate::receive::otlp;
 use crate::receive::scrape::{Stop, Target};
 use crate::receive::statsd::Statsd;
+use crate::receive::xray as receive_xray;
 
 pub use check::check;
 
@@ -85,9 +86,9 @@ impl Collector {
         let pipeline = Pipeline::new(&config.pipeline, ways_out, Rc::clone(&registry))?;
         if config.environment.get(METADATA_VARIABLE).is_some() {
             pipeline.expect_identity();
-            net::spawn(learn_identity(aws, Rc::clone(&pipeline))).detach();
+            net::spawn(learn_identity(Rc::clone(&aws), Rc::clone(&pipeline))).detach();
         }
-        let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver)?;
+        let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver, &aws)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         net::spawn(keep_house(ways_out)).detach();
         admin.set_state(State::Ready);
@@ -214,6 +215,7 @@ fn start_receivers(
     registry: &Rc<Registry>,
     budget: &Rc<Budget>,
     resolver: &Rc<Resolver>,
+    aws: &Rc<Aws>,
 ) -> Result<Vec<(Stop, Task<()>)>, String> {
     let environment = &config.environment;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -240,6 +242,27 @@ fn start_receivers(
                 let target = Target::new(config.clone(), &host, pipeline, budget, resolver)
                     .map_err(|error| format!("--from-scrape: {error}"))?;
                 net::spawn(target.run(stop.clone()))
+            }
+            ReceiverFlag::Xray(config) => {
+                let around = receive_xray::Surroundings {
+                    registry,
+                    budget,
+                    aws,
+                    resolver,
+                    spans: pipeline.account("xray", "traces"),
+                    takes: match (pipeline.takes_spans(), pipeline.takes_segments()) {
+                        (true, _) => receive_xray::Takes::Spans,
+                        (false, true) => receive_xray::Takes::Documents,
+                        (false, false) => receive_xray::Takes::Nothing,
+                    },
+                };
+                let pipeline = Rc::clone(pipeline);
+                let sink = move |document: &[u8], spans: Option<&[u8]>, items| {
+                    pipeline.segment(document, spans, items);
+                };
+                let xray = receive_xray::Xray::open(config, around, sink)
+                    .map_err(|error| format!("--from-xray: {error}"))?;
+                net::spawn(xray.run(stop.clone()))
             }
             ReceiverFlag::Statsd(config) => {
                 let statsd = Statsd::open(config, pipeline, registry, budget)

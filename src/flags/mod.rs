@@ -13,7 +13,8 @@ mod client;
 mod command;
 mod component;
 mod ecs;
-pub mod grammar;
+pub mod from_xray;
+mod grammar;
 mod help;
 mod nearest;
 mod otlp;
@@ -80,6 +81,7 @@ pub enum Receiver {
     Otlp(receive::otlp::Config),
     Scrape(receive::scrape::Config),
     Statsd(receive::statsd::Config),
+    Xray(receive::xray::Config),
 }
 
 /// One way out, as its room wants it.

@@ -6,8 +6,8 @@
 use super::component::Component;
 use super::value::SWITCH;
 use super::{
-    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, to_xray, Config,
-    FlagError,
+    command, ecs, from_xray, otlp, pipeline, process, remote_write, scrape, statsd, stdout,
+    to_xray, Config, FlagError,
 };
 
 /// Headings of `--help`, in this order.
@@ -166,6 +166,18 @@ pub const FLAGS: &[Flag] = &[
         settings: OTLP,
         help: "take OpenTelemetry in over gRPC and HTTP, protobuf and JSON",
         fill: otlp::fill,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "from-xray",
+        role: Role::Receivers,
+        takes: Takes::Optional,
+        address: "IP:PORT",
+        addresses_max: 1,
+        default: "127.0.0.1:2000",
+        settings: FROM_XRAY,
+        help: "take X-Ray segments in by UDP, and pass sampling requests on by TCP, signed",
+        fill: from_xray::fill,
         ..Flag::BASE
     },
     Flag {
@@ -358,6 +370,11 @@ const OTLP: &[Setting] = &[
     Setting::new("http", "IP:PORT|off", "127.0.0.1:4318", "listen for HTTP here"),
     Setting::new("body_limit", "SIZE", "16MiB", "a longer body, unpacked, is refused"),
     Setting::new("cors", "LIST", "", "origins whose web pages may send, * for anything in one"),
+];
+
+const FROM_XRAY: &[Setting] = &[
+    Setting::new("upstream", "URL", "", "where sampling requests go; else the region's X-Ray"),
+    Setting::new("region", "REGION", "", "signed for; else that of the task"),
 ];
 
 const REMOTE_WRITE: &[Setting] = &[

@@ -150,6 +150,14 @@ impl Exporter for Xray {
         documents(body, &mut random, &mut |document| self.take(document.as_bytes(), 1));
     }
 
+    fn takes_segments(&self) -> bool {
+        true
+    }
+
+    fn segment(&self, document: &[u8], items: u64) {
+        self.take(document, items);
+    }
+
     fn begin(self: Rc<Self>) -> Box<dyn Staging> {
         Box::new(NoSamples)
     }

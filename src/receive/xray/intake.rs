@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::held::{Held, Holding};
+use super::Takes;
 use crate::codec::xray::{document, HeaderError};
 use crate::net::{self, Notify};
 use crate::observe::log::shorten;
@@ -28,8 +29,7 @@ impl<S: Fn(&[u8], Option<&[u8]>, u64) + 'static> Sink for S {}
 /// Shared by all sockets.
 pub struct Intake<S> {
     sink: S,
-    /// Some exporter takes spans; else documents are checked, not translated.
-    takes_spans: bool,
+    takes: Takes,
     pub buffer: RefCell<Vec<u8>>,
     segments: RefCell<Segments>,
     body: RefCell<Vec<u8>>,
@@ -46,14 +46,14 @@ pub struct Intake<S> {
 impl<S: Sink> Intake<S> {
     pub fn new(
         spans: Rc<ReceiverAccount>,
-        takes_spans: bool,
+        takes: Takes,
         registry: &Registry,
         budget: &Rc<Budget>,
         sink: S,
     ) -> Rc<Intake<S>> {
         Rc::new(Intake {
             sink,
-            takes_spans,
+            takes,
             buffer: RefCell::new(vec![0; DATAGRAM_BYTES_MAX]),
             segments: RefCell::default(),
             body: RefCell::default(),
@@ -84,9 +84,12 @@ impl<S: Sink> Intake<S> {
 
     fn take_document(&self, document: &[u8], summary: Summary) {
         let spans = summary.spans;
-        self.spans.accept(spans);
         self.spans.refuse(summary.skipped, "subsegment");
-        if !self.takes_spans {
+        if self.takes == Takes::Nothing {
+            return self.spans.refuse(spans, "no_exporter");
+        }
+        self.spans.accept(spans);
+        if self.takes == Takes::Documents {
             return (self.sink)(document, None, spans);
         }
         let key = (summary.trace_id, summary.span_id);

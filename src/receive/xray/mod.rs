@@ -45,8 +45,18 @@ pub struct Surroundings<'a> {
     pub resolver: &'a Rc<Resolver>,
     /// Counts spans; nobody else counts what this receiver takes.
     pub spans: Rc<ReceiverAccount>,
-    /// Some exporter takes spans.
-    pub takes_spans: bool,
+    pub takes: Takes,
+}
+
+/// What of a document some exporter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Documents are refused.
+    Nothing,
+    /// Documents are checked, not translated.
+    Documents,
+    /// Spans, and perhaps documents too.
+    Spans,
 }
 
 /// The receiver, its sockets open.
@@ -66,9 +76,12 @@ impl<S: Sink> Xray<S> {
             let _ = socket.set_recv_buffer(RECEIVE_BUFFER_BYTES);
         }
         log::info!("xray: listening on {} (UDP and TCP)", listener.local_addr());
-        let Surroundings { registry, budget, aws, resolver, spans, takes_spans } = around;
+        if around.takes == Takes::Nothing {
+            log::warn!("xray: no exporter takes traces; segments are refused");
+        }
+        let Surroundings { registry, budget, aws, resolver, spans, takes } = around;
         Ok(Xray {
-            intake: Intake::new(spans, takes_spans, registry, budget, sink),
+            intake: Intake::new(spans, takes, registry, budget, sink),
             sources: sockets.into_iter().map(Source::new).collect(),
             listener,
             proxy: Rc::new(Proxy::new(config, aws, resolver, registry)),

@@ -30,7 +30,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn open(takes_spans: bool, variables: &[(&str, &str)], upstream: Option<Url>) -> Fixture {
+    fn open(takes: Takes, variables: &[(&str, &str)], upstream: Option<Url>) -> Fixture {
         let (registry, given) = (Registry::new(), Given::default());
         let (budget, resolver) = (Budget::new(1 << 20), Rc::default());
         let aws = Aws::new(environment(variables), Rc::clone(&resolver));
@@ -51,7 +51,7 @@ impl Fixture {
             aws: &aws,
             resolver: &resolver,
             spans,
-            takes_spans,
+            takes,
         };
         let mut receiver = Xray::open(&config, around, sink).unwrap();
         Rc::get_mut(&mut receiver.proxy).unwrap().exchange_max = Duration::from_millis(300);
@@ -121,7 +121,7 @@ fn refused(reason: &str, count: u64) -> String {
 #[test]
 fn documents_reach_the_sink_with_their_spans() {
     net_run(async {
-        let fixture = Fixture::open(true, &KEYS, None);
+        let fixture = Fixture::open(Takes::Spans, &KEYS, None);
         let sub = r#"{"name":"s","id":"00000000000000ff","start_time":1}"#;
         let whole = segment(1, &format!(r#","end_time":2,"subsegments":[{sub},{{}}]"#));
         fixture.send(&whole).await;
@@ -141,7 +141,7 @@ fn documents_reach_the_sink_with_their_spans() {
 #[test]
 fn without_an_exporter_of_spans_documents_pass_alone() {
     net_run(async {
-        let fixture = Fixture::open(false, &KEYS, None);
+        let fixture = Fixture::open(Takes::Documents, &KEYS, None);
         let open = segment(1, r#","in_progress":true"#);
         fixture.send(&open).await;
         fixture.shows(&accepted(1)).await;
@@ -150,9 +150,19 @@ fn without_an_exporter_of_spans_documents_pass_alone() {
 }
 
 #[test]
+fn without_any_exporter_documents_are_refused() {
+    net_run(async {
+        let fixture = Fixture::open(Takes::Nothing, &KEYS, None);
+        fixture.send(&segment(1, "")).await;
+        fixture.shows(&refused("no_exporter", 1)).await;
+        assert_eq!(fixture.end().await, []);
+    });
+}
+
+#[test]
 fn a_segment_in_progress_waits_for_its_end() {
     net_run(async {
-        let fixture = Fixture::open(true, &KEYS, None);
+        let fixture = Fixture::open(Takes::Spans, &KEYS, None);
         let (open, done) = (segment(1, r#","in_progress":true"#), segment(1, r#","end_time":2"#));
         let left = segment(2, r#","in_progress":true"#);
         for (count, document) in [&open, &left, &done].into_iter().enumerate() {
@@ -204,7 +214,7 @@ fn sampling_requests_are_signed_and_passed_on() {
             body: b"{\"SamplingRuleRecords\":[]}".to_vec(),
         };
         let (url, seen, _server) = upstream(rules);
-        let fixture = Fixture::open(true, &KEYS, Some(url));
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url));
         let headers = "Content-Type: application/json\r\nX-Own: 1\r\nKeep-Alive: 5\r\n\
                        Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nAuthorization: Basic eDp5\r\n\
                        X-Amz-Date: never\r\nX-Amz-Security-Token: t\r\nAccept-Encoding: gzip\r\n";
@@ -235,20 +245,20 @@ fn what_cannot_be_passed_on_is_answered() {
         // No credentials anywhere.
         let nobody = [KEYS[2], KEYS[3]];
         let (url, seen, _server) = upstream(Answer::text(200, ""));
-        let fixture = Fixture::open(true, &nobody, Some(url));
+        let fixture = Fixture::open(Takes::Spans, &nobody, Some(url));
         let (status, body) = fixture.post("/SamplingTargets", "", b"{}").await;
         assert!(status == 503 && body.starts_with("{\"message\":\""), "{status} {body}");
         assert!(seen.borrow().is_empty());
         drop(fixture.end().await);
         // No region anywhere.
-        let fixture = Fixture::open(true, &[KEYS[0], KEYS[1], KEYS[3]], None);
+        let fixture = Fixture::open(Takes::Spans, &[KEYS[0], KEYS[1], KEYS[3]], None);
         let (status, body) = fixture.post("/SamplingTargets", "", b"{}").await;
         assert!(status == 503 && body.contains("region"), "{status} {body}");
         drop(fixture.end().await);
         // Nobody listens.
         let free = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap().local_addr();
         let url = Url::parse(&format!("http://{free}/")).unwrap();
-        let fixture = Fixture::open(true, &KEYS, Some(url));
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url));
         let (status, body) = fixture.post("/SamplingTargets", "", b"{}").await;
         assert!(status == 502 && body.starts_with("{\"message\":\""), "{status} {body}");
         fixture.shows("otlet_xray_proxy_failures_total 1").await;
@@ -260,7 +270,7 @@ fn what_cannot_be_passed_on_is_answered() {
         let denied =
             Answer { status: 400, body: b"{\"Message\":\"x\"}".to_vec(), ..Answer::default() };
         let (url, seen, _server) = upstream(denied);
-        let fixture = Fixture::open(true, &KEYS, Some(url));
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url));
         let (status, body) = fixture.post("/Anything", "", b"").await;
         assert_eq!((status, body.as_str()), (400, "{\"Message\":\"x\"}"));
         assert_eq!(seen.borrow().len(), 1);
@@ -274,7 +284,7 @@ fn an_answer_that_never_comes_is_answered_for() {
         // Accepted by the kernel, and by nobody else.
         let silent = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = Url::parse(&format!("http://{}/", silent.local_addr())).unwrap();
-        let fixture = Fixture::open(true, &KEYS, Some(url));
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url));
         let (status, body) = fixture.post("/GetSamplingRules", "", b"").await;
         assert!(status == 502 && body.contains("no answer within"), "{status} {body}");
         drop(fixture.end().await);
