@@ -100,7 +100,7 @@ impl Collector {
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
         let signal = signals.next().await;
         let deadline = Instant::now() + self.stop_timeout.saturating_sub(LAST_WORDS);
-        log::info!("{signal:?}: stopping");
+        log::info!("{signal}: stopping");
         self.admin.set_state(State::Stopping);
         let stop = async {
             self.stop(deadline).await;

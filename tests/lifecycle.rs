@@ -39,7 +39,7 @@ fn it_stops_in_order() {
     let otlet = Otlet::start(&[&from(&target, "1h"), &to(&receiver), "--linger=1s"]);
     let admin = otlet.admin();
     otlet.signal(Signal::TERM);
-    otlet.wait_log("stopping");
+    otlet.wait_log("SIGTERM: stopping");
     // It lingers: still there, but no longer healthy.
     assert_eq!(http::get(admin, "/").unwrap().status(), 503);
     assert_eq!(http::get(admin, "/metrics").unwrap().status(), 200);

@@ -3,6 +3,7 @@
 pub mod base64;
 pub mod crc32;
 pub mod deflate;
+pub mod deflate_fast;
 pub mod grpc;
 pub mod gzip;
 pub mod json;

@@ -54,6 +54,8 @@ impl Backoff {
         let base_ms = (FIRST_MS * 2_f64.powi(self.failures.min(16) as i32)).min(WAIT_MS_MAX);
         self.failures = self.failures.saturating_add(1);
         let spread_ms = base_ms * (1.0 - JITTER + 2.0 * JITTER * random);
+        // A server that asks for no wait at all gets ours: it is failing.
+        let asked = asked.filter(|wait| !wait.is_zero());
         asked.map_or(Duration::from_millis(spread_ms as u64), |wait| wait.min(ASKED_WAIT_MAX))
     }
 }
@@ -127,6 +129,7 @@ mod tests {
         let asked = Some(Duration::from_secs(7));
         assert_eq!(backoff.next(0.3, asked), Duration::from_secs(7));
         assert_eq!(backoff.next(0.3, Some(Duration::from_secs(9999))), ASKED_WAIT_MAX);
+        assert!(backoff.next(0.5, Some(Duration::ZERO)) >= Duration::from_secs(24));
     }
 
     #[test]

@@ -263,7 +263,7 @@ pub const FLAGS: &[Flag] = &[
             "admin",
             "IP:PORT|off",
             "127.0.0.1:13133",
-            "serve / (health), /metrics and /status here",
+            "serve / (health) and /metrics here",
         )
     },
     Flag {

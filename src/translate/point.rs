@@ -298,10 +298,11 @@ impl Translator {
         let mut histogram = std::mem::take(&mut self.scratch.exponential);
         let is_read = histogram.read(point);
         let key = self.key(walk, walk.watch > 0, temporality, point.attributes(), when);
-        let summed = match is_read {
-            true => self.sum_up(temporality, key, when, Value::Exponential(&mut histogram), now_s),
-            false => Err(Reason::Buckets),
-        };
+        if !is_read {
+            self.scratch.exponential = histogram;
+            return Err(Reason::Buckets);
+        }
+        let summed = self.sum_up(temporality, key, when, Value::Exponential(&mut histogram), now_s);
         let is_good = match self.native_histograms {
             true => histogram.make_native(),
             false => {

@@ -342,6 +342,24 @@ fn exponential_histograms() {
     assert_eq!(report.dropped().collect::<Vec<_>>(), [("buckets", 1)]);
 }
 
+/// Scales beyond any use, whose arithmetic would overflow; found by the fuzz target.
+#[test]
+fn impossible_scales_are_dropped() {
+    for scale in [i32::MIN, -33, 65, i32::MAX] {
+        for native_histograms in [false, true] {
+            let config = Config { native_histograms, ..Config::default() };
+            let point = format!(
+                r#"{{"timeUnixNano":"5000000","count":"1","scale":{scale},
+                "positive":{{"offset":2147483647,"bucketCounts":["1","2"]}}}}"#
+            );
+            let mut translator = Translator::new(&config, 1);
+            let (lines, report) = through(&mut translator, &exponential(2, &point), 0);
+            assert_eq!(report.dropped().collect::<Vec<_>>(), [("buckets", 1)], "{scale}");
+            assert!(lines.is_empty(), "{scale}: {lines:?}");
+        }
+    }
+}
+
 #[test]
 fn deltas_add_up() {
     let mut translator = Translator::new(&PROMETHEUS, 1);
