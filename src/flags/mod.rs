@@ -47,7 +47,7 @@ pub const METADATA_VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
 /// What is opened where no `--from-…` is given, each on its default; in an ECS task, its metrics
 /// too.
-const DEFAULT_RECEIVERS: &[&str] = &["from-otlp", "from-statsd"];
+const DEFAULT_RECEIVERS: &[&str] = &["from-otlp", "from-statsd", "from-xray"];
 
 /// What the program is asked to do.
 #[derive(Debug)]
