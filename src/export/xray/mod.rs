@@ -1,9 +1,10 @@
 //! X-Ray exporter: segment documents in batches to PutTraceSegments (AWS X-Ray API Reference).
 //!
-//! Documents that came from an X-Ray SDK pass unchanged; spans become documents. Items are spans: a
-//! document counts as many as it has segments. A document is kept as the JSON string that it is in
-//! the request, so that a batch is its strings one after the other.
+//! Documents that came from an X-Ray SDK pass unchanged; spans become documents, a piece at a time.
+//! Items are spans: a document counts as many as it has segments. A document is kept as the JSON
+//! string that it is in the request, so that a batch is its strings one after the other.
 
+mod bodies;
 mod config;
 mod rejected;
 mod sender;
@@ -15,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use bodies::Bodies;
 pub use config::{Config, OWN_HEADERS};
 pub use sender::Sender;
 
@@ -27,7 +29,6 @@ use crate::model::{Family, Sample};
 use crate::net::Notify;
 use crate::observe::Registry;
 use crate::pipeline::{Exporter, Intake, Staging};
-use crate::translate::segment::documents;
 
 /// Documents in one request, as the X-Ray daemon sends them.
 pub const DOCUMENTS_MAX: usize = 50;
@@ -41,6 +42,8 @@ pub struct Xray {
     account: Rc<ExporterAccount>,
     queue: Rc<Queue>,
     open: RefCell<Batch>,
+    /// Spans that are not documents yet.
+    bodies: Bodies,
     /// Told when a document came, and when to stop.
     changed: Notify,
     /// Told once when to stop waiting between retries.
@@ -91,6 +94,7 @@ impl Xray {
             account,
             config,
             open: RefCell::default(),
+            bodies: Bodies::default(),
             changed: Notify::default(),
             hurry: Notify::default(),
             stopping: Cell::new(false),
@@ -100,9 +104,14 @@ impl Xray {
     /// Takes a document with `items` segments, unchanged.
     pub fn take(&self, document: &[u8], items: u64) {
         self.account.queue(items);
-        let Ok(text) = std::str::from_utf8(document) else {
-            return self.account.dropped(items, "malformed");
-        };
+        match std::str::from_utf8(document) {
+            Ok(text) => self.add(text, items),
+            Err(_) => self.account.dropped(items, "malformed"),
+        }
+    }
+
+    /// Adds a document to the open batch; its items are counted as queued already.
+    fn add(&self, text: &str, items: u64) {
         let text = text.trim();
         if text.len() > DOCUMENT_BYTES_MAX {
             return self.account.dropped(items, "too_large");
@@ -145,9 +154,9 @@ impl Exporter for Xray {
         }
     }
 
-    fn relay(&self, _signal: Signal, body: &[u8], _items: u64) {
-        let mut random = || fastrand::u64(..);
-        documents(body, &mut random, &mut |document| self.take(document.as_bytes(), 1));
+    fn relay(&self, _signal: Signal, body: &[u8], items: u64) {
+        self.account.queue(items);
+        self.bodies.push(self, body, items);
     }
 
     fn takes_segments(&self) -> bool {
@@ -164,6 +173,7 @@ impl Exporter for Xray {
 
     fn stop(&self) {
         self.stopping.set(true);
+        self.bodies.came.notify();
         self.changed.notify();
         self.hurry.notify();
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::bodies::Bodies;
 use super::rejected::rejected;
 use super::{Xray, OWN_HEADERS};
 use crate::aws::{signable, Advice, Aws, Refusal, Signer};
@@ -91,6 +92,8 @@ impl Sender {
 
     /// Sends until the exporter is stopped and nothing is left.
     pub async fn run(mut self) {
+        // Ends with this one, whichever way that ends.
+        let _translation = net::spawn(Bodies::translate(Rc::clone(&self.exporter)));
         while let Some(block) = self.next().await {
             self.deliver(block).await;
         }
@@ -113,11 +116,12 @@ impl Sender {
                 return Some(block);
             }
             let due = exporter.open_due();
-            if due.is_some_and(|due| due <= Instant::now() || exporter.stopping.get()) {
+            let is_ending = exporter.stopping.get() && exporter.bodies.is_empty();
+            if due.is_some_and(|due| due <= Instant::now() || is_ending) {
                 exporter.seal_open();
                 continue;
             }
-            if exporter.stopping.get() {
+            if is_ending {
                 return None;
             }
             self.client.close_if_idle(IDLE_MAX);

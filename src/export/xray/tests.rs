@@ -116,6 +116,49 @@ fn spans_become_documents() {
     shows(&page, "otlet_exporter_sent_items_total", "", 1);
 }
 
+/// A body of spans with the given ids, of 16 digits or none.
+fn body_of(ids: impl Iterator<Item = String>) -> (Vec<u8>, u64) {
+    let trace = "67000000abcdefabcdefabcdefabcdef";
+    let spans = ids.map(|id| format!(r#"{{"name":"n","traceId":"{trace}","spanId":"{id}"}}"#));
+    let spans = spans.collect::<Vec<_>>().join(",");
+    let mut body =
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#).into_bytes();
+    let (body, counts) = crate::codec::otlp::from_json(Signal::Traces, &mut body).unwrap();
+    (body, counts.items)
+}
+
+#[test]
+fn large_bodies_are_translated_in_pieces() {
+    let (seen, page) = run(vec![(200, "{}")], DAY, |exporter| {
+        let ids = (0..2000).map(|n| if n == 7 { String::new() } else { format!("{:016}", n + 1) });
+        let (body, items) = body_of(ids);
+        exporter.relay(Signal::Traces, &body, items);
+        assert_eq!(exporter.open.borrow().documents, 0, "whoever gives it does not wait");
+    });
+    assert_eq!(seen.iter().map(Vec::len).sum::<usize>(), 1999);
+    assert!(seen.iter().all(|documents| documents.len() <= DOCUMENTS_MAX));
+    shows(&page, "otlet_exporter_items_total", "", 2000);
+    shows(&page, "otlet_exporter_sent_items_total", "", 1999);
+    shows(&page, "otlet_exporter_dropped_items_total", "no_ids", 1);
+    shows(&page, "otlet_exporter_queue_bytes", "", 0);
+}
+
+#[test]
+fn bodies_have_the_bound_of_the_queue() {
+    let registry = Registry::new();
+    let queues = Queues::new(Budget::new(1 << 24));
+    let endpoint = Url::parse("http://127.0.0.1:9/").unwrap();
+    let exporter = Xray::new(Config::for_endpoint(endpoint), "d", &registry, &queues, 8_000);
+    let (body, items) = body_of((1..101).map(|id| format!("{id:016}")));
+    assert!(body.len() < 4_000 && body.len() > 2_700, "{}", body.len());
+    (0..4).for_each(|_| exporter.relay(Signal::Traces, &body, items));
+    let mut page = String::new();
+    registry.render(&mut page);
+    shows(&page, "otlet_exporter_dropped_items_total", "queue_full", 200);
+    shows(&page, "otlet_exporter_queued_items", "", 200);
+    assert_eq!(exporter.give_up(), 200);
+}
+
 #[test]
 fn what_is_not_taken_is_counted() {
     let unprocessed = r#"{"UnprocessedTraceSegments":[{"ErrorCode":"x"},{"ErrorCode":"y"}]}"#;

@@ -57,79 +57,6 @@ pub(super) fn service(resource: &mut Bag<'_>, json: &mut Json) {
     json.text("origin", origin);
 }
 
-/// Request and response; returns the status.
-pub(super) fn http(own: &mut Bag<'_>, json: &mut Json) -> Option<i64> {
-    let status = match own.take(&["http.response.status_code", "http.status_code"]) {
-        Some(AnyValue::Int(status)) => Some(status),
-        Some(AnyValue::Text(text)) => text.parse().ok(),
-        _ => None,
-    };
-    let method = own.text(&["http.request.method", "http.method"]);
-    let url = own.text(&["url.full", "http.url"]).map(str::to_owned).or_else(|| assemble_url(own));
-    let agent = own.text(&["user_agent.original", "http.user_agent"]);
-    let is_ip = |text: &&str| text.parse::<std::net::IpAddr>().is_ok();
-    let client = own.text(&["http.client_ip"]);
-    let client = client.or_else(|| own.text(&["client.address"]).filter(is_ip));
-    let peer = own.text(&["network.peer.address", "net.sock.peer.addr", "net.peer.ip"]);
-    let length = own.take(&["http.response.body.size", "http.response_content_length"]);
-    let forwarded = own.take(&["aws.xray.x_forwarded_for"]);
-    let is_http = method.is_some() || url.is_some() || status.is_some() || agent.is_some();
-    if !is_http && client.is_none() && length.is_none() {
-        return None;
-    }
-    json.key("http");
-    json.open('{');
-    json.key("request");
-    json.open('{');
-    let texts = [
-        ("method", method),
-        ("url", url.as_deref()),
-        ("user_agent", agent),
-        ("client_ip", client.or(peer)),
-    ];
-    for (member, text) in texts {
-        if let Some(text) = text {
-            json.text(member, text);
-        }
-    }
-    match forwarded {
-        Some(AnyValue::Bool(value)) => json.boolean("x_forwarded_for", value),
-        _ if client.is_some() && peer.is_none() => json.boolean("x_forwarded_for", true),
-        _ => {}
-    }
-    json.close('}');
-    if status.is_some() || length.is_some() {
-        json.key("response");
-        json.open('{');
-        if let Some(status) = status {
-            json.integer("status", status);
-        }
-        if let Some(length) = length {
-            json.value("content_length", length);
-        }
-        json.close('}');
-    }
-    json.close('}');
-    status
-}
-
-/// A URL out of its parts; ports that are the scheme's own are left out.
-fn assemble_url(own: &mut Bag<'_>) -> Option<String> {
-    const PATHS: [&str; 2] = ["http.target", "url.path"];
-    own.peek(&PATHS)?;
-    let host = own.text(&["http.host", "server.address", "net.host.name", "net.peer.name"])?;
-    let path = own.text(&PATHS)?;
-    let scheme = own.text(&["url.scheme", "http.scheme"]).unwrap_or("http");
-    let port = match own.take(&["server.port", "net.host.port", "net.peer.port"]) {
-        Some(AnyValue::Int(port)) if !host.contains(':') => Some(port),
-        _ => None,
-    };
-    let port = port.filter(|port| !matches!((scheme, port), ("http", 80) | ("https", 443)));
-    let port = port.map_or(String::new(), |port| format!(":{port}"));
-    let query = own.text(&["url.query"]).map_or(String::new(), |query| format!("?{query}"));
-    Some(format!("{scheme}://{host}{port}{path}{query}"))
-}
-
 /// All three are always written.
 pub(super) fn flags(parts: &Parts<'_>, own: &mut Bag<'_>, status: Option<i64>, json: &mut Json) {
     let is_client_error = matches!(status, Some(400..500));
@@ -150,9 +77,9 @@ pub(super) fn flags(parts: &Parts<'_>, own: &mut Bag<'_>, status: Option<i64>, j
     }
 }
 
-/// The call and the place. Other clouds have none.
+/// The call, where the segment is about one, and the place. Other clouds have none.
 pub(super) fn aws<'a>(
-    own: &mut Bag<'a>,
+    own: Option<&mut Bag<'a>>,
     resource: &mut Bag<'a>,
     operation: Option<&'a str>,
     json: &mut Json,
@@ -162,18 +89,26 @@ pub(super) fn aws<'a>(
     }
     json.key("aws");
     json.open('{');
-    let account = own.text(&["aws.account_id"]);
-    if let Some(account) = account.or_else(|| resource.text(&["cloud.account.id"])) {
-        json.text("account_id", account);
+    if let Some(own) = own {
+        let account = own.text(&["aws.account_id"]);
+        if let Some(account) = account.or_else(|| resource.text(&["cloud.account.id"])) {
+            json.text("account_id", account);
+        }
+        call(own, operation, json);
     }
+    place(resource, json);
+    json.close('}');
+}
+
+fn call<'a>(own: &mut Bag<'a>, operation: Option<&'a str>, json: &mut Json) {
     if let Some(operation) = own.text(&["aws.operation"]).or(operation) {
         json.text("operation", operation);
     }
-    let rows: [(&str, &[&str]); 5] = [
+    let queue = ["messaging.url", "aws.queue_url", "aws.queue.url", "aws.sqs.queue.url"];
+    let rows: [(&str, &[&str]); 4] = [
         ("region", &["aws.region", "cloud.region"]),
         ("request_id", &["aws.request_id", "aws.requestId"]),
-        ("queue_url", &["aws.queue_url", "aws.queue.url", "aws.sqs.queue.url"]),
-        ("table_name", &["aws.table_name", "aws.table.name"]),
+        ("queue_url", &queue),
         ("retries", &["aws.xray.retries"]),
     ];
     for (member, keys) in rows {
@@ -181,8 +116,15 @@ pub(super) fn aws<'a>(
             json.value(member, value);
         }
     }
-    place(resource, json);
-    json.close('}');
+    let tables = ["aws.dynamodb.table_names", "aws.table_name", "aws.table.name"];
+    let Some(tables) = own.take(&tables) else { return };
+    let mut names = tables.elements();
+    match (tables, names.next(), names.next()) {
+        (AnyValue::Array(_), None, _) => {}
+        (AnyValue::Array(_), Some(only), None) => json.value("table_name", only),
+        (AnyValue::Array(_), ..) => json.value("table_names", tables),
+        _ => json.value("table_name", tables),
+    }
 }
 
 /// Where it ran, by the platform.
@@ -227,8 +169,9 @@ fn place(resource: &mut Bag<'_>, json: &mut Json) {
 }
 
 fn beanstalk(resource: &mut Bag<'_>, json: &mut Json) {
-    let id = resource.text(&["service.instance.id"]).and_then(|id| id.parse().ok());
-    let Some(id) = id else { return };
+    let Some(id) = resource.text(&["service.instance.id"]) else { return };
+    // X-Ray wants a number.
+    let id = id.parse().unwrap_or(0);
     json.key("elastic_beanstalk");
     json.open('{');
     json.integer("deployment_id", id);
@@ -256,6 +199,11 @@ fn log_groups(resource: &mut Bag<'_>, json: &mut Json) {
         for group in text.split('&').filter(|group| !group.is_empty()) {
             json.open('{');
             json.text(member, group);
+            // arn:aws:logs:eu-west-1:1:log-group:/ecs/web:*
+            //                                    ^ the seventh part
+            if let ("arn", Some(name)) = (member, group.split(':').nth(6)) {
+                json.text("log_group", name);
+            }
             json.close('}');
         }
     }
@@ -269,12 +217,12 @@ fn sdk(resource: &mut Bag<'_>, json: &mut Json) {
     let auto = resource.take(&["telemetry.distro.version", "telemetry.auto.version"]);
     json.key("xray");
     json.open('{');
-    let name = name.unwrap_or("opentelemetry");
-    match language {
-        Some(language) if !name.contains(" for ") => {
+    match (name, language) {
+        (Some(name), Some(language)) if !name.contains(" for ") => {
             json.text("sdk", &format!("{name} for {language}"));
         }
-        _ => json.text("sdk", name),
+        (Some(name), _) => json.text("sdk", name),
+        (None, _) => {}
     }
     if let Some(version) = version {
         json.text("sdk_version", version);

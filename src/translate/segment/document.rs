@@ -1,27 +1,32 @@
 //! OTLP spans as segment documents, for the X-Ray API (PutTraceSegments).
 //!
-//! One span is one document, by the rules of the OpenTelemetry Collector's exporter. Left out: the
-//! second document that it makes of a local root that calls out (Application Signals), the check of
-//! a trace id's age, which X-Ray has given up, and stack traces of Go. Different on purpose: what
-//! the other direction keeps (flags, exception ids, links) comes back as it was. The body must be
-//! validated, which bounds how deep a value nests and so the only recursion here.
+//! One span is one document, by the rules of the OpenTelemetry Collector's exporter; a local root
+//! that calls out (Application Signals) is two, the call and the service that made it. Left out:
+//! the check of a trace id's age, which X-Ray has given up. Different on purpose: what the other
+//! direction keeps (flags, exception ids, links) comes back as it was. The body must be validated,
+//! which bounds how deep a value nests and so the only recursion here.
 
 use super::blocks;
 use super::exceptions;
+use super::http::Http;
 use super::json_out::Json;
+use super::metadata::{self, Shows};
 use super::names;
 use crate::codec::otlp::{AnyValue, Attribute, Attributes};
 use crate::codec::protobuf::{Fields, Wire};
 use crate::codec::xray::{push_hex, push_seconds, push_trace_id};
 
+const INTERNAL: u64 = 1;
 const SERVER: u64 = 2;
+const CLIENT: u64 = 3;
+const PRODUCER: u64 = 4;
 const CONSUMER: u64 = 5;
 const ERROR: u64 = 2;
 
 /// Attributes with who used them.
 #[derive(Default)]
 pub(super) struct Bag<'a> {
-    all: Vec<(Attribute<'a>, bool)>,
+    pub all: Vec<(Attribute<'a>, bool)>,
 }
 
 impl<'a> Bag<'a> {
@@ -57,11 +62,15 @@ impl<'a> Bag<'a> {
         })
     }
 
+    pub fn has(&self, names: &[&str]) -> bool {
+        self.all.iter().any(|(own, _)| names.contains(&own.key))
+    }
+
     pub fn is_true(&mut self, name: &str) -> bool {
         matches!(self.take(&[name]), Some(AnyValue::Bool(true)))
     }
 
-    fn unused(&self) -> impl Iterator<Item = Attribute<'a>> + '_ {
+    pub fn unused(&self) -> impl Iterator<Item = Attribute<'a>> + '_ {
         self.all.iter().filter(|(_, used)| !used).map(|(own, _)| *own)
     }
 }
@@ -116,47 +125,199 @@ impl<'a> Parts<'a> {
         self.fields.filter(move |(own, _)| *own == number).map(|(_, value)| value.bytes())
     }
 
-    pub fn is_segment(&self) -> bool {
-        matches!(self.kind, SERVER | CONSUMER) || self.parent_id.is_none()
+    /// It calls another service.
+    pub fn is_call(&self) -> bool {
+        matches!(self.kind, CLIENT | PRODUCER)
+    }
+
+    pub fn is_server(&self) -> bool {
+        self.kind == SERVER
     }
 }
 
-/// Writes every span of a traces body as a document. `random` makes ids for exceptions that have
-/// none.
-pub fn documents(body: &[u8], random: &mut dyn FnMut() -> u64, visit: &mut dyn FnMut(&str)) {
-    let (mut resource, mut attributes) = (Bag::default(), Bag::default());
-    let mut json = Json::default();
-    let is_first = |(number, _): &(u32, Wire<'_>)| *number == 1;
-    let is_second = |(number, _): &(u32, Wire<'_>)| *number == 2;
-    for (_, resource_spans) in Fields::new(body).filter(is_first) {
-        let resource_spans = resource_spans.bytes();
-        for (_, scope_spans) in Fields::new(resource_spans).filter(is_second) {
-            for (_, span) in Fields::new(scope_spans.bytes()).filter(is_second) {
-                resource.fill(Attributes::of_part(resource_spans, 1, 1));
-                attributes.fill(Attributes::new(span.bytes(), 9));
-                json.clear();
-                let parts = Parts::read(span.bytes());
-                write(&parts, &mut attributes, &mut resource, random, &mut json);
-                visit(json.as_str());
+/// Which of the documents that a span may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The only one.
+    Whole,
+    /// A segment whatever its kind and parent: the first of its service.
+    Root,
+    /// The call of such a one that calls out, in its service's segment with this id.
+    Call([u8; 8]),
+    /// That service's segment.
+    Service([u8; 8]),
+}
+
+/// The spans of a traces body, each with the `ResourceSpans` it is in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spans<'a> {
+    body: Fields<'a>,
+    resource: &'a [u8],
+    scopes: Fields<'a>,
+    spans: Fields<'a>,
+}
+
+impl<'a> Iterator for Spans<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let is = |wanted: u32| move |(number, _): &(u32, Wire<'_>)| *number == wanted;
+        loop {
+            if let Some((_, span)) = self.spans.find(is(2)) {
+                return Some((self.resource, span.bytes()));
             }
+            if let Some((_, scope)) = self.scopes.find(is(2)) {
+                self.spans = Fields::new(scope.bytes());
+                continue;
+            }
+            let (_, resource) = self.body.find(is(1))?;
+            self.resource = resource.bytes();
+            self.scopes = Fields::new(self.resource);
         }
     }
 }
 
+/// One document, or none.
+pub enum Out<'d> {
+    /// A document that stands for so many spans; the second one of a span stands for none.
+    Document(&'d str, u64),
+    /// A span without the ids that X-Ray asks for.
+    NoIds,
+}
+
+/// Writes the spans of a traces body as documents, span by span.
+pub struct Documents<'a> {
+    spans: Spans<'a>,
+    resource: Bag<'a>,
+    own: Bag<'a>,
+    json: Json,
+}
+
+impl<'a> Documents<'a> {
+    pub fn new(body: &'a [u8]) -> Documents<'a> {
+        let spans = Spans { body: Fields::new(body), ..Spans::default() };
+        Documents { spans, resource: Bag::default(), own: Bag::default(), json: Json::default() }
+    }
+
+    /// Writes what the next span becomes and returns the bytes read and written; none at the end.
+    /// `random` makes ids for exceptions and segments that have none.
+    pub fn next(
+        &mut self,
+        random: &mut dyn FnMut() -> u64,
+        visit: &mut dyn FnMut(Out<'_>),
+    ) -> Option<usize> {
+        let (resource, span) = self.spans.next()?;
+        let parts = Parts::read(span);
+        if parts.trace_id == [0; 16] || parts.span_id == [0; 8] {
+            visit(Out::NoIds);
+            return Some(span.len());
+        }
+        let mut attributes = Attributes::new(span, 9);
+        let is_root = attributes.any(|own| {
+            own.key == "aws.span.kind" && matches!(own.value, AnyValue::Text("LOCAL_ROOT"))
+        });
+        let is_own = matches!(parts.kind, SERVER | INTERNAL);
+        let shapes: &[(Shape, u64)] = match (is_root, is_own) {
+            (false, _) => &[(Shape::Whole, 1)],
+            (true, true) => &[(Shape::Root, 1)],
+            (true, false) => {
+                // Zero is no id.
+                let id = random().max(1).to_be_bytes();
+                &[(Shape::Call(id), 1), (Shape::Service(id), 0)]
+            }
+        };
+        let mut bytes = span.len();
+        for (shape, items) in shapes {
+            self.resource.fill(Attributes::of_part(resource, 1, 1));
+            self.own.fill(Attributes::new(span, 9));
+            self.json.clear();
+            write(&parts, *shape, &mut self.own, &mut self.resource, random, &mut self.json);
+            bytes += self.json.as_str().len();
+            visit(Out::Document(self.json.as_str(), *items));
+        }
+        Some(bytes)
+    }
+}
+
+/// Writes all spans at once and passes over those without ids.
+pub fn documents(body: &[u8], random: &mut dyn FnMut() -> u64, visit: &mut dyn FnMut(&str)) {
+    let mut all = Documents::new(body);
+    let mut texts = |out: Out<'_>| {
+        if let Out::Document(text, _) = out {
+            visit(text);
+        }
+    };
+    while all.next(random, &mut texts).is_some() {}
+}
+
 fn write<'a>(
     parts: &Parts<'a>,
+    shape: Shape,
     own: &mut Bag<'a>,
     resource: &mut Bag<'a>,
     random: &mut dyn FnMut() -> u64,
     json: &mut Json,
 ) {
-    let is_segment = parts.is_segment();
-    let name = names::choose(parts, own, resource);
+    let is_service = matches!(shape, Shape::Service(_));
     json.open('{');
+    let (is_segment, operation) = identify(parts, shape, own, resource, json);
+    if let Some(user) = own.text(&["enduser.id", "user.id"]) {
+        json.text("user", user);
+    }
+    if let Some(AnyValue::Bool(traced)) = own.take(&["aws.xray.traced"]) {
+        json.boolean("traced", traced);
+    }
+    if is_segment {
+        blocks::service(resource, json);
+    }
+    // A call is told by its own document alone; what went wrong with it, by both.
+    let http = Http::read(own, parts.is_server());
+    if !is_service {
+        http.write(json);
+    }
+    blocks::flags(parts, own, http.status, json);
+    exceptions::cause(parts, random, json);
+    blocks::aws((!is_service).then_some(&mut *own), resource, operation, json);
+    if !is_service {
+        blocks::sql(parts, own, json);
+    }
+    let has_links = match shape {
+        Shape::Whole | Shape::Root => true,
+        Shape::Call(_) => parts.kind != CONSUMER,
+        Shape::Service(_) => parts.kind == CONSUMER,
+    };
+    if has_links {
+        links(parts, json);
+    }
+    let shows = Shows { resource: is_segment, call: !is_service };
+    metadata::write(own, resource, shows, json);
+    json.close('}');
+}
+
+/// Writes what every document begins with. Returns whether it is a segment, and the operation of a
+/// call to AWS.
+fn identify<'a>(
+    parts: &Parts<'a>,
+    shape: Shape,
+    own: &mut Bag<'a>,
+    resource: &Bag<'a>,
+    json: &mut Json,
+) -> (bool, Option<&'a str>) {
+    let is_segment = match shape {
+        Shape::Whole => matches!(parts.kind, SERVER | CONSUMER) || parts.parent_id.is_none(),
+        Shape::Root | Shape::Service(_) => true,
+        Shape::Call(_) => false,
+    };
+    let (id, parent_id) = match shape {
+        Shape::Whole | Shape::Root => (parts.span_id, parts.parent_id),
+        Shape::Call(id) => (parts.span_id, Some(id)),
+        Shape::Service(id) => (id, parts.parent_id),
+    };
+    let name = names::choose(parts, shape, own, resource);
     json.text("name", &name.name);
-    json.text_with("id", |out| push_hex(out, &parts.span_id));
+    json.text_with("id", |out| push_hex(out, &id));
     json.text_with("trace_id", |out| push_trace_id(out, &parts.trace_id));
-    if let Some(parent) = parts.parent_id {
+    if let Some(parent) = parent_id {
         json.text_with("parent_id", |out| push_hex(out, &parent));
     }
     json.raw_with("start_time", |out| push_seconds(out, parts.start));
@@ -170,23 +331,7 @@ fn write<'a>(
     if let Some(namespace) = name.namespace {
         json.text("namespace", namespace);
     }
-    if let Some(user) = own.text(&["enduser.id", "user.id"]) {
-        json.text("user", user);
-    }
-    if let Some(AnyValue::Bool(traced)) = own.take(&["aws.xray.traced"]) {
-        json.boolean("traced", traced);
-    }
-    if is_segment {
-        blocks::service(resource, json);
-    }
-    let status = blocks::http(own, json);
-    blocks::flags(parts, own, status, json);
-    exceptions::cause(parts, random, json);
-    blocks::aws(own, resource, name.operation, json);
-    blocks::sql(parts, own, json);
-    links(parts, json);
-    annotations_and_metadata(own, resource, is_segment, json);
-    json.close('}');
+    (is_segment, name.operation)
 }
 
 fn links(parts: &Parts<'_>, json: &mut Json) {
@@ -205,6 +350,9 @@ fn links(parts: &Parts<'_>, json: &mut Json) {
                 _ => {}
             }
         }
+        if trace == [0; 16] || span == [0; 8] {
+            continue;
+        }
         json.open('{');
         json.text_with("trace_id", |out| push_trace_id(out, &trace));
         json.text_with("id", |out| push_hex(out, &span));
@@ -218,73 +366,4 @@ fn links(parts: &Parts<'_>, json: &mut Json) {
         json.close('}');
     }
     json.close(']');
-}
-
-/// What is left: indexed where the span says so, and in `metadata` otherwise.
-fn annotations_and_metadata(
-    own: &mut Bag<'_>,
-    resource: &Bag<'_>,
-    is_segment: bool,
-    json: &mut Json,
-) {
-    const METADATA: &str = "aws.xray.metadata.";
-    let indexed: Vec<&str> = own
-        .take(&["aws.xray.annotations"])
-        .into_iter()
-        .flat_map(AnyValue::elements)
-        .filter_map(|key| if let AnyValue::Text(key) = key { Some(key) } else { None })
-        .collect();
-    let is_scalar = |value: AnyValue<'_>| {
-        !matches!(value, AnyValue::Array(_) | AnyValue::Map(_) | AnyValue::Empty)
-    };
-    let is_indexed = |one: &Attribute<'_>| indexed.contains(&one.key) && is_scalar(one.value);
-    // An indexed attribute may be one that a block shows too.
-    let annotations = || own.all.iter().map(|(one, _)| one).filter(|one| is_indexed(one));
-    if annotations().next().is_some() {
-        json.key("annotations");
-        json.open('{');
-        annotations().for_each(|one| json.value(&annotation_key(one.key), one.value));
-        json.close('}');
-    }
-    let document = |one: &Attribute<'_>| match (one.key.strip_prefix(METADATA), one.value) {
-        (Some(_), AnyValue::Text(text)) => text.starts_with('{') && is_json(text),
-        _ => false,
-    };
-    let mut rest = own.unused().filter(|one| !is_indexed(one) && !document(one)).peekable();
-    let of_resource = || resource.all.iter().map(|(one, _)| one).filter(|_| is_segment);
-    let spaces = || own.unused().filter(document);
-    let has_default = rest.peek().is_some() || of_resource().next().is_some();
-    if !has_default && spaces().next().is_none() {
-        return;
-    }
-    json.key("metadata");
-    json.open('{');
-    // A namespace of the sender that is called `default` takes the place of ours: two would not do.
-    let mut is_default_taken = false;
-    for one in spaces() {
-        let name = one.key.strip_prefix(METADATA).unwrap_or_default();
-        is_default_taken |= name == "default";
-        if let AnyValue::Text(text) = one.value {
-            json.raw_with(name, |out| out.push_str(text));
-        }
-    }
-    if has_default {
-        json.key(if is_default_taken { "otel" } else { "default" });
-        json.open('{');
-        rest.for_each(|one| json.value(one.key, one.value));
-        of_resource().for_each(|one| json.value(&format!("otel.resource.{}", one.key), one.value));
-        json.close('}');
-    }
-    json.close('}');
-}
-
-fn is_json(text: &str) -> bool {
-    let mut reader = crate::codec::json::Reader::new(text);
-    reader.skip().and_then(|()| reader.end()).is_ok()
-}
-
-/// X-Ray's filter expressions know letters, digits, `.` and `_`.
-fn annotation_key(key: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' };
-    key.chars().map(plain).collect()
 }

@@ -1,7 +1,7 @@
 //! Spans and the documents they become.
 
 use super::tests::{root, CHECKOUT};
-use super::{documents, Segments};
+use super::{documents, Documents, Out, Segments};
 use crate::codec::otlp::{from_json, Signal};
 
 const RESOURCE: &str = r#"{"key":"service.name","value":{"stringValue":"shop"}}"#;
@@ -94,14 +94,14 @@ fn a_server_span_whole() {
         r#""aws":{"ecs":{"container":"web","launch_type":"fargate"},"#,
         r#""xray":{"sdk":"opentelemetry for go","sdk_version":"1.2","#,
         r#""auto_instrumentation":false}},"annotations":{"tier":"a\"b"},"#,
-        r#""metadata":{"mine":{"k":[1]},"#,
-        r#""default":{"other":"o","aws.xray.metadata.bad":"{no","#,
+        r#""metadata":{"default":{"other":"o","aws.xray.metadata.bad":"{no","#,
         r#""otel.resource.service.name":"shop","otel.resource.cloud.provider":"aws","#,
         r#""otel.resource.cloud.platform":"aws_ecs","otel.resource.aws.ecs.launchtype":"fargate","#,
         r#""otel.resource.container.name":"web","#,
         r#""otel.resource.telemetry.sdk.name":"opentelemetry","#,
         r#""otel.resource.telemetry.sdk.language":"go","#,
-        r#""otel.resource.telemetry.sdk.version":"1.2","otel.resource.service.version":"v1"}}}"#,
+        r#""otel.resource.telemetry.sdk.version":"1.2","otel.resource.service.version":"v1"},"#,
+        r#""mine":{"k":[1]}}}"#,
     );
     assert_eq!(found, [expected]);
 }
@@ -162,7 +162,7 @@ fn flags_and_causes() {
         &[],
         concat!(
             r#""cause":{"exceptions":[{"id":"0000000000000001","message":"m","type":"E","#,
-            r#""stack":[{"path":"a.py","label":"f","line":3}]}]}"#
+            r#""remote":false,"stack":[{"path":"a.py","label":"f","line":3}]}]}"#
         ),
     );
 }
@@ -201,15 +201,13 @@ fn blocks_of_subsegments() {
         &call,
         concat!(
             r#""aws":{"operation":"GetItem","region":"eu-west-1","request_id":"r","#,
-            r#""table_name":"t","retries":2,"#
+            r#""retries":2,"table_name":"t","#
         ),
     );
 }
 
 #[test]
 fn urls_links_and_values() {
-    let port = [text("http.host", "h"), text("http.target", "/p"), int("net.peer.port", 8080)];
-    has(3, PARENT, &port, r#""url":"http://h:8080/p""#);
     let link = r#","links":[{"traceId":"67000000abcdefabcdefabcdefabcdef",
         "spanId":"00000000000000bb","attributes":[{"key":"k","value":{"boolValue":true}}]}]"#;
     has(
@@ -236,6 +234,158 @@ fn urls_links_and_values() {
     assert!(!found[0].contains(r#""aws""#), "{found:?}");
 }
 
+#[test]
+fn urls_are_assembled_by_the_side_that_tells() {
+    let url = |kind, attributes: &[String], expected: &str| {
+        has(kind, PARENT, attributes, &format!(r#""url":"{expected}""#));
+    };
+    let both = [
+        text("http.target", "/p"),
+        text("net.host.name", "own"),
+        int("net.host.port", 8080),
+        text("net.peer.name", "other"),
+        int("net.peer.port", 9090),
+    ];
+    url(2, &both, "http://own:8080/p");
+    url(3, &both, "http://other:9090/p");
+    let host = [text("http.host", "h:1"), text("http.method", "GET"), int("net.peer.port", 9090)];
+    url(3, &host, "http://h:1/");
+    let modern = [
+        text("url.scheme", "https"),
+        text("server.address", "::1"),
+        int("server.port", 443),
+        text("url.path", "/p"),
+        text("url.query", "a=1"),
+    ];
+    url(2, &modern, "https://[::1]/p?a=1");
+    url(3, &[text("http.method", "GET"), text("net.peer.ip", "10.0.0.1")], "http://10.0.0.1/");
+    // Nothing of another protocol is lost.
+    let other =
+        [text("net.peer.ip", "10.0.0.1"), text("server.address", "h"), int("server.port", 1)];
+    let kept = r#""default":{"net.peer.ip":"10.0.0.1","server.address":"h","server.port":1}"#;
+    has(3, PARENT, &other, kept);
+    let client = [text("http.method", "GET"), text("client.address", "unix")];
+    has(2, "", &client, r#""client.address":"unix""#);
+    let client = [text("http.method", "GET"), text("client.address", "::1")];
+    has(2, "", &client, r#""client_ip":"::1","x_forwarded_for":true"#);
+}
+
+#[test]
+fn a_local_root_that_calls_out_is_two_segments() {
+    let attributes = [
+        text("aws.span.kind", "LOCAL_ROOT"),
+        text("aws.local.service", "shop"),
+        text("aws.remote.service", "AWS::SQS"),
+        text("aws.remote.operation", "Send"),
+        text("rpc.system", "aws-api"),
+        text("rpc.method", "SendMessage"),
+        text("messaging.url", "https://q"),
+        text("http.method", "POST"),
+        int("http.status_code", 500),
+        r#"{"key":"aws.xray.annotations","value":{"arrayValue":{"values":[
+            {"stringValue":"aws.remote.service"},{"stringValue":"aws.local.service"}]}}}"#
+            .to_owned(),
+    ];
+    let link = r#","links":[{"traceId":"67000000abcdefabcdefabcdefabcdef",
+        "spanId":"00000000000000bb"},{"traceId":"","spanId":""}]"#;
+    let documents = |kind, more: &str| of_json(RESOURCE, &span(kind, more, &attributes.join(",")));
+    let both = documents(4, &format!("{PARENT}{link}"));
+    assert_eq!(both.len(), 2, "{both:?}");
+    let has = |document: &str, part: &str| assert!(document.contains(part), "{part}\n{document}");
+    let lacks =
+        |document: &str, part: &str| assert!(!document.contains(part), "{part}\n{document}");
+    let (call, service) = (&both[0], &both[1]);
+    has(call, r#"{"name":"SQS","id":"1111111111111111","#);
+    has(call, r#""parent_id":"0000000000000001","#);
+    has(call, r#""type":"subsegment","namespace":"aws","http":{"request":{"method":"POST"}"#);
+    has(call, r#""operation":"SendMessage","queue_url":"https://q""#);
+    has(call, r#""links":[{"trace_id""#);
+    lacks(call, "otel.resource");
+    has(call, r#""aws_remote_service"#.replace('_', ".").as_str());
+    has(service, r#"{"name":"shop","id":"0000000000000001","#);
+    has(service, r#""parent_id":"2222222222222222","#);
+    has(service, r#""fault":true"#);
+    has(service, r#""annotations":{"aws.local.service":"shop"}"#);
+    has(service, r#""metadata":{"default":{"otel.resource.service.name":"shop"}}"#);
+    for gone in ["subsegment", "namespace", "http", "operation", "queue_url", "links", "remote"] {
+        lacks(service, &format!("\"{gone}"));
+    }
+    // Of what a consumer takes in, its service tells the links.
+    let both = documents(5, link);
+    lacks(&both[0], r#""links""#);
+    has(
+        &both[1],
+        r#""links":[{"trace_id":"1-67000000-abcdefabcdefabcdefabcdef","id":"00000000000000bb"}]"#,
+    );
+    // What calls nobody is one segment, whatever its parent.
+    for kind in [1, 2] {
+        let one = documents(kind, PARENT);
+        assert_eq!(one.len(), 1, "{one:?}");
+        has(&one[0], r#"{"name":"shop","id":"1111111111111111","#);
+        has(&one[0], r#""parent_id":"2222222222222222","#);
+        has(&one[0], r#""otel.resource.service.name":"shop""#);
+        lacks(&one[0], r#""type":"subsegment""#);
+        lacks(&one[0], r#""namespace""#);
+    }
+}
+
+#[test]
+fn spans_without_ids_are_told_apart() {
+    let mut left_out = 0;
+    for (trace, id) in [("", "1111111111111111"), ("67000000abcdefabcdefabcdefabcdef", "")] {
+        let mut json = format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{trace}",
+            "spanId":"{id}","name":"n"}}]}}]}}]}}"#
+        )
+        .into_bytes();
+        let (body, _) = from_json(Signal::Traces, &mut json).unwrap();
+        let mut documents = Documents::new(&body);
+        let mut visit = |out: Out<'_>| match out {
+            Out::NoIds => left_out += 1,
+            Out::Document(text, _) => panic!("{text}"),
+        };
+        while documents.next(&mut || 1, &mut visit).is_some() {}
+    }
+    assert_eq!(left_out, 2);
+}
+
+#[test]
+fn what_else_is_kept() {
+    let default = [text("aws.xray.metadata.Default", r#"{\"k\":1 }"#), text("o", "p")];
+    has(3, PARENT, &default, r#""metadata":{"default":{"k":1,"o":"p"}}"#);
+    has(3, PARENT, &[text("aws.xray.metadata.default", "{}")], r#""metadata":{"default":{}}"#);
+    let tables = |names: &str| {
+        let values = format!(r#"{{"arrayValue":{{"values":[{names}]}}}}"#);
+        [format!(r#"{{"key":"aws.dynamodb.table_names","value":{values}}}"#)]
+    };
+    let (a, b) = (r#"{"stringValue":"a"}"#, r#"{"stringValue":"b"}"#);
+    has(3, PARENT, &tables(a), r#""table_name":"a""#);
+    has(3, PARENT, &tables(&format!("{a},{b}")), r#""table_names":["a","b"]"#);
+    let arn = text("aws.log.group.arns", "arn:aws:logs:eu-west-1:1:log-group:/ecs/web:*");
+    let found = of_json(&arn, &span(2, "", ""));
+    assert!(found[0].contains(r#""log_group":"/ecs/web"}]"#), "{found:?}");
+    let indexed = r#"{"key":"aws.xray.annotations","value":{"arrayValue":{"values":[
+        {"stringValue":"otel.resource.service.name"}]}}}"#;
+    has(2, "", &[indexed.to_owned()], r#""annotations":{"otel.resource.service.name":"shop"}"#);
+    let trace = r#"E: m\n\tat a.B.c(B.java:1)\nCaused by: F: why\n\tat a.B.d(B.java:2)"#;
+    let event = format!(
+        r#","events":[{{"name":"exception","attributes":[{},{}]}}]"#,
+        text("exception.type", "E"),
+        text("exception.stacktrace", trace),
+    );
+    has(
+        3,
+        &event,
+        &[],
+        concat!(
+            r#""cause":{"exceptions":[{"id":"0000000000000001","type":"E","remote":true,"#,
+            r#""cause":"0000000000000002","stack":[{"path":"B.java","label":"a.B.c","line":1}]},"#,
+            r#"{"id":"0000000000000002","message":"why","type":"F","remote":true,"#,
+            r#""stack":[{"path":"B.java","label":"a.B.d","line":2}]}]}"#
+        ),
+    );
+}
+
 /// A document, as spans, as documents again: what the API shows is the same.
 #[test]
 fn there_and_back() {
@@ -260,7 +410,7 @@ fn there_and_back() {
         r#"{"name":"DynamoDB","id":"2222222222222222","#,
         r#""parent_id":"1111111111111111","#,
         r#""type":"subsegment","namespace":"aws","#,
-        r#""operation":"GetItem","region":"eu-west-1","table_name":"carts","retries":1"#,
+        r#""operation":"GetItem","region":"eu-west-1","retries":1,"table_name":"carts""#,
     ] {
         assert!(found[1].contains(part), "{part}\n{}", found[1]);
     }

@@ -2,7 +2,7 @@
 
 use super::document::Parts;
 use super::json_out::Json;
-use super::stack;
+use super::stack::{self, Frame, Thrown};
 use crate::codec::otlp::{AnyValue, Attributes};
 use crate::codec::protobuf::Fields;
 use crate::codec::xray::push_hex;
@@ -28,12 +28,12 @@ pub(super) fn cause(parts: &Parts<'_>, random: &mut dyn FnMut() -> u64, json: &m
     json.open('[');
     if events.peek().is_none() {
         json.open('{');
-        json.text_with("id", |out| push_hex(out, &random().to_be_bytes()));
+        json.text("id", &new_id(random));
         json.text("message", parts.message);
         json.close('}');
     }
     for event in events {
-        exception(event, random, json);
+        exception(event, parts.is_call(), random, json);
     }
     json.close(']');
     json.close('}');
@@ -43,13 +43,24 @@ fn is_exception_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn exception(event: &[u8], random: &mut dyn FnMut() -> u64, json: &mut Json) {
+fn new_id(random: &mut dyn FnMut() -> u64) -> String {
+    let mut id = String::new();
+    push_hex(&mut id, &random().to_be_bytes());
+    id
+}
+
+/// Writes one event, and as exceptions of their own what it was caused by.
+fn exception(event: &[u8], is_call: bool, random: &mut dyn FnMut() -> u64, json: &mut Json) {
     let value =
         |key: &str| Attributes::new(event, 3).find(|own| own.key == key).map(|own| own.value);
+    let trace = match value("exception.stacktrace") {
+        Some(AnyValue::Text(trace)) => stack::read(trace),
+        _ => vec![Thrown::default()],
+    };
     json.open('{');
     match value("aws.xray.exception.id") {
         Some(AnyValue::Text(id)) if is_exception_id(id) => json.text("id", id),
-        _ => json.text_with("id", |out| push_hex(out, &random().to_be_bytes())),
+        _ => json.text("id", &new_id(random)),
     }
     let rows = [
         ("message", "exception.message"),
@@ -60,12 +71,51 @@ fn exception(event: &[u8], random: &mut dyn FnMut() -> u64, json: &mut Json) {
         ("cause", "aws.xray.exception.cause"),
     ];
     for (member, key) in rows {
-        if let Some(value) = value(key) {
-            json.value(member, value);
+        match value(key) {
+            Some(value) => json.value(member, value),
+            None if member == "remote" => json.boolean(member, is_call),
+            None if member == "truncated" && trace[0].truncated > 0 => {
+                json.integer(member, trace[0].truncated);
+            }
+            None => {}
         }
     }
-    if let Some(AnyValue::Text(trace)) = value("exception.stacktrace") {
-        stack::write(trace, json);
+    let has_cause = value("aws.xray.exception.cause").is_some();
+    let mut causes = trace.iter().skip(1).filter(|_| !has_cause).peekable();
+    let mut next_id = causes.peek().map(|_| new_id(random));
+    close_with(next_id.as_deref(), &trace[0].frames, json);
+    while let (Some(cause), Some(id)) = (causes.next(), next_id.take()) {
+        json.open('{');
+        json.text("id", &id);
+        json.text("message", &cause.message);
+        json.text("type", cause.kind);
+        json.boolean("remote", is_call);
+        if cause.truncated > 0 {
+            json.integer("truncated", cause.truncated);
+        }
+        next_id = causes.peek().map(|_| new_id(random));
+        close_with(next_id.as_deref(), &cause.frames, json);
+    }
+}
+
+/// Ends an exception with what it was caused by and its frames.
+fn close_with(cause: Option<&str>, frames: &[Frame<'_>], json: &mut Json) {
+    if let Some(id) = cause {
+        json.text("cause", id);
+    }
+    if !frames.is_empty() {
+        json.key("stack");
+        json.open('[');
+        for frame in frames {
+            json.open('{');
+            json.text("path", frame.path);
+            json.text("label", frame.label);
+            if let Some(line) = frame.line {
+                json.integer("line", i64::from(line));
+            }
+            json.close('}');
+        }
+        json.close(']');
     }
     json.close('}');
 }

@@ -22,6 +22,12 @@ impl Json {
         self.0.push(bracket);
     }
 
+    /// Opens an object that has the members of another, which is JSON already.
+    pub fn open_with(&mut self, object: &str) {
+        self.comma();
+        self.0.push_str(object.strip_suffix('}').unwrap_or(object).trim_end());
+    }
+
     pub fn close(&mut self, bracket: char) {
         self.0.push(bracket);
     }

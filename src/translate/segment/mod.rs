@@ -16,7 +16,9 @@ mod blocks;
 mod cause;
 mod document;
 mod exceptions;
+mod http;
 mod json_out;
+mod metadata;
 mod names;
 mod span;
 mod stack;
@@ -32,7 +34,7 @@ mod tests;
 use crate::codec::json::{self, Reader, Text};
 use crate::codec::protobuf::{push_bytes, push_message};
 use attributes::Set;
-pub use document::documents;
+pub use document::{documents, Documents, Out};
 use walk::Node;
 
 /// Subsegments inside one another; what is deeper is cut off and counted. Each takes two of the
