@@ -72,7 +72,7 @@ impl Source {
             };
             datagrams += 1;
             bytes += length;
-            match buffer.get(..length) {
+            match buffer.get_mut(..length) {
                 Some(datagram) => intake.take(datagram),
                 None => intake.refuse_cut(&buffer),
             }

@@ -57,12 +57,23 @@ impl Holding {
         Some(held)
     }
 
-    /// Lets go of the oldest document, if it is over a bound.
-    pub fn pop_due(&mut self, now: Instant) -> Option<Held> {
+    /// Lets go of the oldest document if it is over a bound, and says of which. `bytes_max` is what
+    /// the memory budget leaves.
+    pub fn pop_due(&mut self, now: Instant, bytes_max: usize) -> Option<(Held, &'static str)> {
         let (_, oldest) = self.by_number.first_key_value()?;
-        let is_full = self.by_number.len() > HELD_DOCUMENTS_MAX || self.bytes > HELD_BYTES_MAX;
-        let is_old = now.saturating_duration_since(oldest.since) >= HELD_AGE_MAX;
-        (is_full || is_old).then_some(oldest.key).and_then(|key| self.remove(key))
+        let reason = if self.by_number.len() > HELD_DOCUMENTS_MAX {
+            "count"
+        } else if self.bytes > HELD_BYTES_MAX {
+            "bytes"
+        } else if self.bytes > bytes_max {
+            "memory"
+        } else if now.saturating_duration_since(oldest.since) >= HELD_AGE_MAX {
+            "age"
+        } else {
+            return None;
+        };
+        let key = oldest.key;
+        Some((self.remove(key)?, reason))
     }
 
     /// Lets go of the oldest document.
@@ -78,6 +89,10 @@ impl Holding {
 
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub fn count(&self) -> usize {
+        self.by_number.len()
     }
 }
 
@@ -108,8 +123,10 @@ mod tests {
         let (mut holding, now) = (Holding::default(), Instant::now());
         holding.hold(key(1), b"one", 1, now);
         assert_eq!(holding.due(), Some(now + HELD_AGE_MAX));
-        assert!(holding.pop_due(now + HELD_AGE_MAX - Duration::from_millis(1)).is_none());
-        assert!(holding.pop_due(now + HELD_AGE_MAX).is_some());
+        let early = now + HELD_AGE_MAX - Duration::from_millis(1);
+        assert!(holding.pop_due(early, usize::MAX).is_none());
+        let (_, reason) = holding.pop_due(now + HELD_AGE_MAX, usize::MAX).unwrap();
+        assert_eq!(reason, "age");
     }
 
     #[test]
@@ -118,13 +135,19 @@ mod tests {
         for number in 0..HELD_DOCUMENTS_MAX as u64 {
             holding.hold(key(number), b"{}", number, now);
         }
-        assert!(holding.pop_due(now).is_none());
+        let pop = |holding: &mut Holding, bytes_max| {
+            holding.pop_due(now, bytes_max).map(|(held, reason)| (held.key, reason))
+        };
+        assert_eq!(pop(&mut holding, usize::MAX), None);
+        assert_eq!(pop(&mut holding, 2 * HELD_DOCUMENTS_MAX - 1), Some((key(0), "memory")));
         holding.hold(key(u64::MAX), b"{}", 0, now);
-        assert_eq!(holding.pop_due(now).map(|held| held.key), Some(key(0)));
-        assert!(holding.pop_due(now).is_none());
+        holding.hold(key(u64::MAX - 1), b"{}", 0, now);
+        assert_eq!(pop(&mut holding, usize::MAX), Some((key(1), "count")));
+        assert_eq!(pop(&mut holding, usize::MAX), None);
+        holding.remove(key(2));
         holding.hold(key(1), &vec![b' '; HELD_BYTES_MAX], 0, now);
-        assert_eq!(holding.pop_due(now).map(|held| held.key), Some(key(2)));
-        while holding.pop_due(now).is_some() {}
-        assert!(holding.bytes() <= HELD_BYTES_MAX);
+        assert_eq!(pop(&mut holding, usize::MAX), Some((key(3), "bytes")));
+        while pop(&mut holding, usize::MAX).is_some() {}
+        assert!(holding.bytes() <= HELD_BYTES_MAX && holding.count() == 1);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::held::{Held, Holding};
 use super::Takes;
+use crate::codec::utf8::repair;
 use crate::codec::xray::{document, HeaderError};
 use crate::net::{self, Notify};
 use crate::observe::log::shorten;
@@ -37,7 +38,12 @@ pub struct Intake<S> {
     reservation: RefCell<Reservation>,
     /// Something is held where nothing was.
     held: Notify,
+    budget: Rc<Budget>,
+    registry: Rc<Registry>,
     spans: Rc<ReceiverAccount>,
+    repaired: Counter,
+    /// Segments held at this moment.
+    held_segments: Counter,
     pub datagrams: Counter,
     pub kernel_drops: Counter,
     shown: Cell<u32>,
@@ -47,7 +53,7 @@ impl<S: Sink> Intake<S> {
     pub fn new(
         spans: Rc<ReceiverAccount>,
         takes: Takes,
-        registry: &Registry,
+        registry: &Rc<Registry>,
         budget: &Rc<Budget>,
         sink: S,
     ) -> Rc<Intake<S>> {
@@ -60,21 +66,30 @@ impl<S: Sink> Intake<S> {
             holding: RefCell::default(),
             reservation: RefCell::new(budget.reservation()),
             held: Notify::default(),
+            budget: Rc::clone(budget),
+            registry: Rc::clone(registry),
             spans,
+            repaired: registry
+                .counter("otlet_receiver_repaired_strings_total", &[("receiver", "xray")]),
+            held_segments: registry.gauge("otlet_xray_held_segments", &[]),
             datagrams: registry.counter("otlet_xray_datagrams_total", &[]),
             kernel_drops: registry.counter("otlet_xray_kernel_drops_total", &[]),
             shown: Cell::new(0),
         })
     }
 
-    /// Takes one datagram.
-    pub fn take(&self, datagram: &[u8]) {
+    /// Takes one datagram; what is no UTF-8 in its document is replaced in place.
+    pub fn take(&self, datagram: &mut [u8]) {
         self.datagrams.increment();
-        let document = match document(datagram) {
-            Ok(document) => document,
+        let start = match document(datagram) {
+            Ok(document) => datagram.len() - document.len(),
             Err(HeaderError::Malformed) => return self.refuse("header", "no header", datagram),
             Err(HeaderError::Empty) => return self.refuse("empty", "no document", datagram),
         };
+        let document = &mut datagram[start..];
+        if std::str::from_utf8(document).is_err() {
+            self.repaired.add(repair(document));
+        }
         let read = self.segments.borrow_mut().read(document);
         match read {
             Ok(summary) => self.take_document(document, summary),
@@ -127,29 +142,34 @@ impl<S: Sink> Intake<S> {
         self.account_held();
     }
 
-    /// Gives up what is over a bound.
+    /// Gives what is over a bound as it is, without its end.
     fn release_due(&self) {
         loop {
-            let due = self.holding.borrow_mut().pop_due(Instant::now());
+            let others = self.budget.bytes_used() - self.reservation.borrow().bytes();
+            let left = self.budget.bytes_max().saturating_sub(others);
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let due = self.holding.borrow_mut().pop_due(Instant::now(), left);
             match due {
-                Some(held) => self.release(held),
+                Some((held, reason)) => self.release(held, reason),
                 None => return self.account_held(),
             }
         }
     }
 
-    /// Gives up everything, at the end.
+    /// Gives everything, at the end.
     pub fn release_all(&self) {
         loop {
             let oldest = self.holding.borrow_mut().pop();
             match oldest {
-                Some(held) => self.release(held),
+                Some(held) => self.release(held, "shutdown"),
                 None => return self.account_held(),
             }
         }
     }
 
-    fn release(&self, held: Held) {
+    fn release(&self, held: Held, reason: &'static str) {
+        let labels = [("reason", reason)];
+        self.registry.counter("otlet_xray_released_segments_total", &labels).increment();
         // It was read before and cannot be refused.
         if self.segments.borrow_mut().read(&held.document).is_ok() {
             self.write(&held.document, &[], held.spans);
@@ -157,7 +177,9 @@ impl<S: Sink> Intake<S> {
     }
 
     fn account_held(&self) {
-        self.reservation.borrow_mut().resize(self.holding.borrow().bytes() as u64);
+        let holding = self.holding.borrow();
+        self.reservation.borrow_mut().resize(holding.bytes() as u64);
+        self.held_segments.set(holding.count() as f64);
     }
 
     /// Gives up what is held for too long, for ever.

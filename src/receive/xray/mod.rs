@@ -65,6 +65,8 @@ pub struct Xray<S> {
     sources: Vec<Rc<Source>>,
     listener: Listener,
     proxy: Rc<Proxy>,
+    /// How long its clients may take; tests wait less.
+    waits: http1::Waits,
 }
 
 impl<S: Sink> Xray<S> {
@@ -84,7 +86,8 @@ impl<S: Sink> Xray<S> {
             intake: Intake::new(spans, takes, registry, budget, sink),
             sources: sockets.into_iter().map(Source::new).collect(),
             listener,
-            proxy: Rc::new(Proxy::new(config, aws, resolver, registry)),
+            waits: http1::Waits::default(),
+            proxy: Rc::new(Proxy::new(config, aws, resolver, registry, budget)),
         })
     }
 
@@ -95,11 +98,12 @@ impl<S: Sink> Xray<S> {
     /// Receives until told to stop; then takes in what has arrived, and gives up what is held.
     pub async fn run(self, stop: Notify) {
         let stop_proxy = Notify::default();
+        let mut tasks = vec![spawn(Rc::clone(&self.proxy).close_idle())];
         let proxy = self.proxy;
         let handler = async move |incoming: &mut http1::Incoming<'_>| proxy.answer(incoming).await;
-        let waits = http1::Waits::default();
-        let server = spawn(http1::serve_until(self.listener, waits, stop_proxy.clone(), handler));
-        let mut tasks = vec![spawn(Rc::clone(&self.intake).watch())];
+        let server =
+            spawn(http1::serve_until(self.listener, self.waits, stop_proxy.clone(), handler));
+        tasks.push(spawn(Rc::clone(&self.intake).watch()));
         for source in &self.sources {
             tasks.push(spawn(Rc::clone(source).run(Rc::clone(&self.intake))));
         }

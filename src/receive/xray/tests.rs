@@ -2,6 +2,8 @@
 //! for X-Ray.
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -31,8 +33,18 @@ struct Fixture {
 
 impl Fixture {
     fn open(takes: Takes, variables: &[(&str, &str)], upstream: Option<Url>) -> Fixture {
+        Fixture::within(4 << 20, takes, variables, upstream)
+    }
+
+    /// The same with another memory limit.
+    fn within(
+        budget_bytes: u64,
+        takes: Takes,
+        variables: &[(&str, &str)],
+        upstream: Option<Url>,
+    ) -> Fixture {
         let (registry, given) = (Registry::new(), Given::default());
-        let (budget, resolver) = (Budget::new(1 << 20), Rc::default());
+        let (budget, resolver) = (Budget::new(budget_bytes), Rc::default());
         let aws = Aws::new(environment(variables), Rc::clone(&resolver));
         let spans = ReceiverAccount::new(&registry, "xray", "traces");
         let taken = Rc::clone(&given);
@@ -55,16 +67,23 @@ impl Fixture {
         };
         let mut receiver = Xray::open(&config, around, sink).unwrap();
         Rc::get_mut(&mut receiver.proxy).unwrap().exchange_max = Duration::from_millis(300);
+        receiver.waits.head_ms_max = 50;
+        receiver.waits.body_ms_max = 50;
         let (address, stop) = (receiver.address(), Notify::default());
         let task = spawn(receiver.run(stop.clone()));
         Fixture { registry, given, address, stop, task }
     }
 
     async fn send(&self, document: &str) {
+        self.send_bytes(document.as_bytes()).await;
+    }
+
+    async fn send_bytes(&self, document: &[u8]) {
         let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         socket.connect(self.address).unwrap();
-        let datagram = format!("{{\"format\":\"json\",\"version\":1}}\n{document}");
-        socket.send(datagram.as_bytes()).await.unwrap();
+        let mut datagram = b"{\"format\":\"json\",\"version\":1}\n".to_vec();
+        datagram.extend_from_slice(document);
+        socket.send(&datagram).await.unwrap();
     }
 
     /// Waits until the page of metrics has this line.
@@ -183,6 +202,54 @@ fn a_segment_in_progress_waits_for_its_end() {
     });
 }
 
+#[test]
+fn text_that_is_no_utf8_is_repaired() {
+    net_run(async {
+        let fixture = Fixture::open(Takes::Spans, &KEYS, None);
+        let mut bytes = segment(1, r#","user":"a#b#""#).into_bytes();
+        bytes.iter_mut().filter(|byte| **byte == b'#').for_each(|byte| *byte = 0xff);
+        fixture.send_bytes(&bytes).await;
+        fixture.shows(&accepted(1)).await;
+        fixture.shows("otlet_receiver_repaired_strings_total{receiver=\"xray\"} 2").await;
+        let given = fixture.end().await;
+        assert_eq!(given, [(segment(1, r#","user":"a?b?""#), Some(1), 1)]);
+    });
+}
+
+#[test]
+fn the_largest_datagram_passes_and_what_does_not_end_is_refused() {
+    net_run(async {
+        let fixture = Fixture::open(Takes::Spans, &KEYS, None);
+        let room = 65_507 - "{\"format\":\"json\",\"version\":1}\n".len();
+        let frame = segment(1, r#","user":"""#).len();
+        let largest = segment(1, &format!(r#","user":"{}""#, "u".repeat(room - frame)));
+        assert_eq!(largest.len(), room);
+        fixture.send(&largest).await;
+        fixture.shows(&accepted(1)).await;
+        fixture.send(&largest[..room - 1]).await;
+        fixture.shows(&refused("malformed", 1)).await;
+        let deep = segment(1, &format!(r#","x":{}"#, "[".repeat(20_000)));
+        fixture.send(&deep).await;
+        fixture.shows(&refused("malformed", 2)).await;
+        assert_eq!(fixture.end().await.len(), 1);
+    });
+}
+
+#[test]
+fn what_is_held_ends_with_the_memory() {
+    net_run(async {
+        let fixture = Fixture::within(4_000, Takes::Spans, &KEYS, None);
+        for id in 1..=9 {
+            let more = format!(r#","in_progress":true,"user":"{}""#, "u".repeat(800));
+            fixture.send(&segment(id, &more)).await;
+            fixture.shows(&accepted(id.into())).await;
+        }
+        fixture.shows("otlet_xray_released_segments_total{reason=\"memory\"} 5").await;
+        fixture.shows("otlet_xray_held_segments 4").await;
+        assert_eq!(fixture.end().await.iter().filter(|(_, body, _)| body.is_some()).count(), 9);
+    });
+}
+
 /// A server that stands for X-Ray: shows the request, and answers what `answer` says.
 fn upstream(answer: Answer) -> (Url, Rc<RefCell<Vec<String>>>, crate::net::Task<()>) {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -274,6 +341,59 @@ fn what_cannot_be_passed_on_is_answered() {
         let (status, body) = fixture.post("/Anything", "", b"").await;
         assert_eq!((status, body.as_str()), (400, "{\"Message\":\"x\"}"));
         assert_eq!(seen.borrow().len(), 1);
+        drop(fixture.end().await);
+    });
+}
+
+#[test]
+fn long_bodies_pass_as_far_as_there_is_memory() {
+    net_run(async {
+        let long = "x".repeat(proxy::REQUEST_BYTES_MAX);
+        let answer = Answer { status: 200, body: long.clone().into(), ..Answer::default() };
+        let (url, seen, _server) = upstream(answer);
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url.clone()));
+        let (status, _) = fixture.post("/GetSamplingRules", "", long.as_bytes()).await;
+        assert_eq!((status, seen.borrow().len()), (200, 1));
+        assert!(seen.borrow()[0].ends_with(&long));
+        drop(fixture.end().await);
+        // Neither the request finds room nor, where that is short, the answer.
+        let fixture = Fixture::within(100_000, Takes::Spans, &KEYS, Some(url));
+        for body in [&long[..], "{}"] {
+            let (status, text) = fixture.post("/GetSamplingRules", "", body.as_bytes()).await;
+            assert!(status == 503 && text.contains("memory limit"), "{status} {text}");
+        }
+        assert_eq!(seen.borrow().len(), 2);
+        drop(fixture.end().await);
+    });
+}
+
+#[test]
+fn a_client_that_never_finishes_costs_nobody_else() {
+    net_run(async {
+        let (url, seen, _server) = upstream(Answer::text(200, ""));
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url));
+        let parts = [
+            "POST /Get",
+            "POST /GetSamplingRules HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{",
+        ];
+        for part in parts {
+            let mut client = TcpStream::connect(fixture.address).unwrap();
+            client.write_all(part.as_bytes()).unwrap();
+            client.set_nonblocking(true).unwrap();
+            assert_eq!(fixture.post("/SamplingTargets", "", b"{}").await.0, 200);
+            let (mut answer, deadline) = ([0; 256], Instant::now() + Duration::from_secs(10));
+            let count = loop {
+                match client.read(&mut answer) {
+                    Ok(count) => break count,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                assert!(Instant::now() < deadline, "no answer to {part}");
+                sleep(Duration::from_millis(2)).await;
+            };
+            let answer = String::from_utf8_lossy(&answer[..count]);
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        }
+        assert_eq!(seen.borrow().len(), 2);
         drop(fixture.end().await);
     });
 }

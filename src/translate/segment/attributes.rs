@@ -10,6 +10,8 @@ pub(super) struct Set {
     entries: Vec<Entry>,
     /// Attributes that found no room.
     pub dropped: u64,
+    /// The rank of what is added without one.
+    pub rank: u8,
 }
 
 struct Entry {
@@ -25,6 +27,7 @@ impl Set {
         self.bytes.clear();
         self.entries.clear();
         self.dropped = 0;
+        self.rank = 0;
     }
 
     /// Adds an attribute. It takes the place of one with the same key unless that has a higher
@@ -60,7 +63,7 @@ impl Set {
     }
 
     pub fn text(&mut self, key: &str, value: &str) {
-        self.ranked_text(key, 0, value);
+        self.ranked_text(key, self.rank, value);
     }
 
     pub fn ranked_text(&mut self, key: &str, rank: u8, value: &str) {
@@ -68,20 +71,20 @@ impl Set {
     }
 
     pub fn boolean(&mut self, key: &str, value: bool) {
-        self.put([key, ""], 0, |out| push_varint_field(out, 2, u64::from(value)));
+        self.put([key, ""], self.rank, |out| push_varint_field(out, 2, u64::from(value)));
     }
 
     pub fn integer(&mut self, key: &str, value: i64) {
-        self.put([key, ""], 0, |out| push_varint_field(out, 3, value as u64));
+        self.put([key, ""], self.rank, |out| push_varint_field(out, 3, value as u64));
     }
 
     pub fn double(&mut self, key: &str, value: f64) {
-        self.put([key, ""], 0, |out| push_double(out, 4, value));
+        self.put([key, ""], self.rank, |out| push_double(out, 4, value));
     }
 
     /// An array of strings.
     pub fn texts<'a>(&mut self, key: &str, values: impl Iterator<Item = &'a str>) {
-        self.put([key, ""], 0, |out| {
+        self.put([key, ""], self.rank, |out| {
             push_message(out, 5, |out| {
                 for value in values {
                     push_message(out, 1, |out| push_bytes(out, 1, value.as_bytes()));
@@ -92,7 +95,9 @@ impl Set {
 
     /// JSON as a string, without blanks between its tokens.
     pub fn json(&mut self, prefix: &str, key: &str, json: &str) {
-        self.put([prefix, key], 0, |out| push_message(out, 1, |out| push_compact(json, out)));
+        self.put([prefix, key], self.rank, |out| {
+            push_message(out, 1, |out| push_compact(json, out))
+        });
     }
 
     /// Writes all as field `number` of a message.

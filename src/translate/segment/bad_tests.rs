@@ -21,6 +21,13 @@ fn documents_that_are_refused() {
         "trace_id is missing or invalid",
     );
     bad(r#"{"name":"n","id":"00000000000000aa","start_time":1}"#, "trace_id is missing or invalid");
+    bad(&root(r#","parent_id":"xyz""#), "parent_id is missing or invalid");
+    bad(&root(r#","parent_id":7"#), "parent_id is missing or invalid");
+    bad(&root(r#","trace_id":7"#), "trace_id is missing or invalid");
+    for time in ["-1", "1e300", "\"2\"", "true"] {
+        bad(&root(&format!(r#","end_time":{time}"#)), "end_time is missing or invalid");
+        bad(&root(&format!(r#","start_time":{time}"#)), "start_time is missing or invalid");
+    }
     bad(&root(r#","namespace":"mine""#), "namespace is missing or invalid");
     bad(&root(r#","cause":[]"#), "cause is missing or invalid");
     let longer = format!("{} x", root(""));

@@ -242,6 +242,8 @@ impl<'a> Span<'a, '_> {
     fn annotations(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
         let mut names = Vec::new();
         let attributes = &mut self.scratch.attributes;
+        // They win over what another member says, wherever that stands.
+        attributes.rank = 1;
         each(reader, |key, reader| {
             if names.len() < ATTRIBUTES_MAX {
                 names.push(key.to_owned());
@@ -263,6 +265,7 @@ impl<'a> Span<'a, '_> {
             names.dedup();
             attributes.texts("aws.xray.annotations", names.iter().map(String::as_str));
         }
+        attributes.rank = 0;
         Ok(())
     }
 

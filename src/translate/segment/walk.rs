@@ -7,6 +7,9 @@ use super::{Refusal, DEPTH_MAX, SPANS_MAX};
 use crate::codec::json::{Error, Kind, Reader, Text};
 use crate::codec::xray;
 
+/// How some say that there is no parent.
+const NO_PARENT: &str = "0000000000000000";
+
 /// A segment or subsegment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
@@ -104,12 +107,24 @@ fn read_member(reader: &mut Reader<'_>, key: &str, node: &mut Node) -> Result<()
     match key {
         "name" => node.has_name = reader.string()?.is_some(),
         "id" => node.span_id = id(reader, xray::span_id)?.unwrap_or_default(),
-        "parent_id" => node.parent_id = id(reader, xray::span_id)?.unwrap_or_default(),
+        "parent_id" | "trace_id" | "end_time" if reader.kind()? == Kind::Null => {}
+        "parent_id" => match reader.string()?.map(Text::decode).as_deref() {
+            Some("" | NO_PARENT) => {}
+            Some(text) if xray::span_id(text).is_some() => {
+                node.parent_id = xray::span_id(text).unwrap_or_default();
+            }
+            // Inside another segment that one is the parent, whatever is said.
+            _ if node.depth > 0 => {}
+            _ => node.fault = Some("parent_id"),
+        },
         "trace_id" => match id(reader, xray::trace_id)? {
             Some(id) => node.trace_id = id,
             None => node.fault = Some("trace_id"),
         },
         "start_time" => node.has_start = reader.number()?.and_then(xray::nanos).is_some(),
+        "end_time" if reader.number()?.and_then(xray::nanos).is_none() => {
+            node.fault = Some("end_time");
+        }
         "in_progress" => node.in_progress = reader.boolean()? == Some(true),
         "type" => {
             let kind = reader.string()?.map(Text::decode);
