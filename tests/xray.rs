@@ -1,22 +1,30 @@
-//! X-Ray from outside: what the SDK for Python sends arrives at X-Ray as it was, its segments are
-//! the spans that the mapping says, and its sampling calls come back signed and answered.
+//! X-Ray from outside: what the SDKs for Python and Node.js send arrives at X-Ray as it was, its
+//! segments are the spans that the mapping says, and their sampling calls come back signed and
+//! answered.
 
 mod support;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
-use std::process::Stdio;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
 
 use otlet::translate::segment::Segments;
 use support::aws::STATIC;
 use support::otlet::Otlet;
 use support::peers::Peer;
-use support::{http, python, repository, wait_for};
+use support::{http, program, python, repository, wait_for};
 
-fn xray(arguments: &[&str]) -> std::process::Command {
+fn xray(arguments: &[&str]) -> Command {
     let mut command = python();
     command.arg(repository("tests/support/xray.py")).args(arguments);
+    command
+}
+
+fn node(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("node"));
+    command.env("NODE_PATH", repository("tests/.peers/node_modules")).arg("--no-warnings");
+    command.arg(repository("tests/support/xray_clients.js")).args(arguments);
     command
 }
 
@@ -38,7 +46,7 @@ fn start() -> (Peer, Otlet, SocketAddr) {
     (peer, otlet, address)
 }
 
-fn output(command: &mut std::process::Command, input: &str) -> String {
+fn output(command: &mut Command, input: &str) -> String {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -46,11 +54,11 @@ fn output(command: &mut std::process::Command, input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn segments_of_the_python_sdk_arrive_unchanged_and_translate() {
+/// What a client sends arrives unchanged, translates, and is counted. Returns it as it was sent.
+fn arrives_and_translates(client: fn(&[&str]) -> Command) -> String {
     let (peer, otlet, address) = start();
-    let sent = output(&mut xray(&["segments", &address.to_string()]), "");
-    let mut sent: Vec<&str> = sent.lines().collect();
+    let all = output(&mut client(&["segments", &address.to_string()]), "");
+    let mut sent: Vec<&str> = all.lines().collect();
     assert!(sent.len() > 2, "subsegments are streamed: {sent:?}");
     let arrived = wait_for("all documents", || {
         let page = http::get(peer.address, "/_documents").unwrap().text();
@@ -78,15 +86,71 @@ fn segments_of_the_python_sdk_arrive_unchanged_and_translate() {
     });
     let accepted = metrics.sum("otlet_receiver_accepted_items_total", &[("receiver", "xray")]);
     assert_eq!(accepted, spans as f64);
+    all
+}
+
+#[test]
+fn segments_of_the_python_sdk_arrive_unchanged_and_translate() {
+    arrives_and_translates(xray);
+}
+
+#[test]
+fn segments_of_the_node_sdk_arrive_unchanged_and_translate() {
+    let sent = arrives_and_translates(node);
+    for part in [
+        r#""url":"http://127.0.0.1/stock""#,
+        r#""operation":"GetItem""#,
+        r#""table_name":"carts""#,
+        r#""url":"mysql://127.0.0.1:"#,
+        r#""type":"TypeError""#,
+        r#""annotations":{"tier":3"#,
+        r#""metadata":{"shop""#,
+        r#""throttle":true"#,
+    ] {
+        assert!(sent.contains(part), "{part} not in\n{sent}");
+    }
+}
+
+/// Rules and targets come through; the server has checked every signature.
+fn samples(client: fn(&[&str]) -> Command) -> String {
+    let (_peer, otlet, address) = start();
+    let answer = output(&mut client(&["sampling", &address.to_string()]), "");
+    assert!(answer.replace(' ', "").contains(r#"["half",0.5]"#), "{answer}");
+    let metrics = otlet.metrics();
+    assert_eq!(metrics.sum("otlet_xray_proxy_requests_total", &[]), 2.0);
+    assert_eq!(metrics.sum("otlet_xray_proxy_failures_total", &[]), 0.0);
+    answer
 }
 
 #[test]
 fn sampling_calls_of_the_python_sdk_are_signed_and_answered() {
-    let (_peer, otlet, address) = start();
-    let answer = output(&mut xray(&["sampling", &address.to_string()]), "");
-    assert!(answer.contains(r#"["half", 0.5]"#), "{answer}");
+    let answer = samples(xray);
     assert!(answer.contains(r#""rate": 0.25"#) && answer.contains(r#""quota": 3"#), "{answer}");
-    let metrics = otlet.metrics();
-    assert_eq!(metrics.sum("otlet_xray_proxy_requests_total", &[]), 2.0);
-    assert_eq!(metrics.sum("otlet_xray_proxy_failures_total", &[]), 0.0);
+}
+
+#[test]
+fn sampling_calls_of_the_node_sdk_are_signed_and_answered() {
+    let answer = samples(node);
+    assert!(answer.contains(r#""rate":0.25"#), "{answer}");
+    assert!(answer.contains(r#""quota":3"#), "{answer}");
+}
+
+#[test]
+fn without_an_exporter_of_traces_segments_are_refused_and_it_is_said_once() {
+    let otlet = Otlet::start(&["--from-xray=127.0.0.1:0 region=eu-west-1", "--linger=0s"]);
+    let line = otlet.wait_log("xray: listening on ");
+    let address = line.split("listening on ").nth(1).unwrap().split(' ').next().unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let document = r#"{"name":"n","id":"1111111111111111","start_time":1,"end_time":2,
+        "trace_id":"1-67000000-abcdefabcdefabcdefabcdef"}"#;
+    for _ in 0..3 {
+        let datagram = format!("{{\"format\":\"json\",\"version\":1}}\n{document}");
+        sender.send_to(datagram.as_bytes(), address).unwrap();
+    }
+    otlet.wait_metrics("three refused", |metrics| {
+        let labels = [("receiver", "xray"), ("reason", "no_exporter")];
+        metrics.sum("otlet_receiver_refused_items_total", &labels) == 3.0
+    });
+    let said = |line: &&String| line.contains("no exporter takes traces");
+    assert_eq!(otlet.stop().stderr.iter().filter(said).count(), 1);
 }

@@ -14,7 +14,7 @@ use otlet::codec::prometheus::{Event, Format, ParseError, Parser};
 use otlet::net::Url;
 
 pub use http::{http_request, http_response};
-pub use xray::xray;
+pub use xray::{xray, xray_documents};
 
 /// Prometheus text 0.0.4 and 1.0.0.
 pub fn prometheus_text(data: &[u8]) {

@@ -188,6 +188,8 @@ pub enum Out<'d> {
 /// Writes the spans of a traces body as documents, span by span.
 pub struct Documents<'a> {
     spans: Spans<'a>,
+    /// The `ResourceSpans` whose attributes these are.
+    filled: &'a [u8],
     resource: Bag<'a>,
     own: Bag<'a>,
     json: Json,
@@ -196,7 +198,8 @@ pub struct Documents<'a> {
 impl<'a> Documents<'a> {
     pub fn new(body: &'a [u8]) -> Documents<'a> {
         let spans = Spans { body: Fields::new(body), ..Spans::default() };
-        Documents { spans, resource: Bag::default(), own: Bag::default(), json: Json::default() }
+        let (resource, own, json) = (Bag::default(), Bag::default(), Json::default());
+        Documents { spans, filled: &[], resource, own, json }
     }
 
     /// Writes what the next span becomes and returns the bytes read and written; none at the end.
@@ -226,9 +229,13 @@ impl<'a> Documents<'a> {
                 &[(Shape::Call(id), 1), (Shape::Service(id), 0)]
             }
         };
+        // Everything of a resource is shown: who used what of it does not matter.
+        if !std::ptr::eq(self.filled, resource) {
+            self.resource.fill(Attributes::of_part(resource, 1, 1));
+            self.filled = resource;
+        }
         let mut bytes = span.len();
         for (shape, items) in shapes {
-            self.resource.fill(Attributes::of_part(resource, 1, 1));
             self.own.fill(Attributes::new(span, 9));
             self.json.clear();
             write(&parts, *shape, &mut self.own, &mut self.resource, random, &mut self.json);

@@ -350,6 +350,14 @@ fn spans_without_ids_are_told_apart() {
 }
 
 #[test]
+fn what_is_too_long_ends_there() {
+    let large = text("k", &"v".repeat(70_000));
+    let others: Vec<_> = (0..100).map(|n| text(&format!("k{n}"), "v")).collect();
+    let found = of_json(&large, &span(2, "", &others.join(",")));
+    assert!(found[0].len() > 70_000 && found[0].len() < 74_000, "{}", found[0].len());
+}
+
+#[test]
 fn what_else_is_kept() {
     let default = [text("aws.xray.metadata.Default", r#"{\"k\":1 }"#), text("o", "p")];
     has(3, PARENT, &default, r#""metadata":{"default":{"k":1,"o":"p"}}"#);

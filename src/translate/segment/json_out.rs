@@ -1,8 +1,12 @@
 //! JSON as it is written: members and elements with commas where they belong.
+//!
+//! What is longer than a document may be is refused anyway: members are left out from there on,
+//! so that thousands of spans under one large resource cost no more than their own size.
 
 use crate::codec::base64;
 use crate::codec::json::push_escaped;
 use crate::codec::otlp::AnyValue;
+use crate::codec::xray::DOCUMENT_BYTES_MAX;
 
 #[derive(Default)]
 pub(super) struct Json(String);
@@ -39,12 +43,19 @@ impl Json {
         self.0.push_str("\":");
     }
 
+    fn is_too_long(&self) -> bool {
+        self.0.len() > DOCUMENT_BYTES_MAX
+    }
+
     pub fn text(&mut self, key: &str, text: &str) {
         self.text_with(key, |out| push_escaped(out, text));
     }
 
     /// A string whose inside needs no escapes, or has them.
     pub fn text_with(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        if self.is_too_long() {
+            return;
+        }
         self.key(key);
         self.0.push('"');
         write(&mut self.0);
@@ -53,6 +64,9 @@ impl Json {
 
     /// A value that is JSON already.
     pub fn raw_with(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        if self.is_too_long() {
+            return;
+        }
         self.key(key);
         write(&mut self.0);
     }
@@ -66,6 +80,9 @@ impl Json {
     }
 
     pub fn value(&mut self, key: &str, value: AnyValue<'_>) {
+        if self.is_too_long() {
+            return;
+        }
         self.key(key);
         self.push(value);
     }
