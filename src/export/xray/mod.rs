@@ -116,18 +116,22 @@ impl Xray {
         if text.len() > DOCUMENT_BYTES_MAX {
             return self.account.dropped(items, "too_large");
         }
-        let before = self.open.borrow().held_bytes();
-        self.open.borrow_mut().push(text, items);
-        let (after, is_full) = {
-            let open = self.open.borrow();
+        let (before, after, is_first, is_full) = {
+            let mut open = self.open.borrow_mut();
+            let before = open.held_bytes();
+            open.push(text, items);
             let is_long = open.strings.len() > BATCH_BYTES_MAX;
-            (open.held_bytes(), is_long || open.documents == DOCUMENTS_MAX)
+            let is_full = is_long || open.documents == DOCUMENTS_MAX;
+            (before, open.held_bytes(), open.documents == 1, is_full)
         };
         self.queue.restage(before, after);
         if is_full {
             self.seal_open();
         }
-        self.changed.notify();
+        // Nothing else changes what the sender waits for.
+        if is_first || is_full {
+            self.changed.notify();
+        }
     }
 
     /// When the open batch is to be closed, if it holds anything.

@@ -2,18 +2,22 @@
 
 use crate::codec::json::{Error, Kind, Reader, Text};
 use crate::codec::xray::span_id;
+use crate::net::yield_now;
 use crate::translate::segment::Segments;
+
+/// Bytes of documents looked through between two yields.
+const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// Spans that were not taken, and the first reason given. `strings` are the request's documents;
 /// one that is named counts all its segments, one that is not counts as one.
-pub fn rejected(answer: &str, strings: &str) -> Option<(u64, String)> {
+pub async fn rejected(answer: &str, strings: &str) -> Option<(u64, String)> {
     let (ids, why) = read_answer(answer).ok()?;
     if ids.is_empty() {
         return None;
     }
     let named: Vec<[u8; 8]> = ids.iter().flatten().copied().collect();
     let mut spans = (ids.len() - named.len()) as u64;
-    let counted = count(strings, &named).unwrap_or_default();
+    let counted = count(strings, &named).await.unwrap_or_default();
     spans += counted.max(named.len() as u64);
     Some((spans, why))
 }
@@ -56,15 +60,20 @@ fn read_answer(answer: &str) -> Result<(Ids, String), Error> {
 }
 
 /// Segments in the documents with these ids.
-fn count(strings: &str, ids: &[[u8; 8]]) -> Result<u64, Error> {
+async fn count(strings: &str, ids: &[[u8; 8]]) -> Result<u64, Error> {
     let text = format!("[{strings}]");
     let (mut reader, mut segments, mut spans) = (Reader::new(&text), Segments::default(), 0);
+    let mut yielded_at = 0;
     reader.array()?;
     while reader.element()? {
         let Some(document) = reader.string()? else { continue };
         if let Ok(summary) = segments.read(document.decode().as_bytes()) {
             let is_named = ids.contains(&summary.span_id);
             spans += if is_named { summary.spans } else { 0 };
+        }
+        if reader.offset() - yielded_at > TURN_BYTES_MAX {
+            yielded_at = reader.offset();
+            yield_now().await;
         }
     }
     Ok(spans)
@@ -93,7 +102,9 @@ mod tests {
     fn answers() {
         let ok = |answer: &str, expected: Option<(u64, &str)>| {
             let expected = expected.map(|(spans, why)| (spans, why.to_owned()));
-            assert_eq!(rejected(answer, &strings()), expected, "{answer}");
+            let strings = strings();
+            let found = crate::net::run(async { rejected(answer, &strings).await });
+            assert_eq!(found, expected, "{answer}");
         };
         ok(r#"{"UnprocessedTraceSegments":[]}"#, None);
         ok("{}", None);

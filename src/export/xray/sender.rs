@@ -137,7 +137,7 @@ impl Sender {
         loop {
             let outcome = self.attempt(&block.body).await;
             let reason = match outcome.verdict {
-                Verdict::Sent => return self.settle_sent(&block, &outcome),
+                Verdict::Sent => return self.settle_sent(&block, &outcome).await,
                 Verdict::Retry if block.born.elapsed() >= retry_for => "expired",
                 Verdict::Retry => {
                     self.wait_to_retry(&outcome).await;
@@ -166,7 +166,7 @@ impl Sender {
         wait(&self.exporter.hurry, Some(Instant::now() + wait_for)).await;
     }
 
-    fn settle_sent(&mut self, block: &Block, outcome: &Outcome) {
+    async fn settle_sent(&mut self, block: &Block, outcome: &Outcome) {
         self.backoff.reset();
         let authority = self.client.authority();
         if std::mem::take(&mut self.failing) {
@@ -176,7 +176,7 @@ impl Sender {
         account.succeeded_at(clock::unix_ms());
         let strings = std::str::from_utf8(&block.body).unwrap_or_default();
         let mut rejected_items = 0;
-        if let Some((spans, why)) = rejected(&outcome.accepted, strings) {
+        if let Some((spans, why)) = rejected(&outcome.accepted, strings).await {
             rejected_items = spans.min(block.items);
             account.dropped(rejected_items, "rejected");
             let why = shorten(why.as_bytes(), SHOWN_BYTES_MAX);

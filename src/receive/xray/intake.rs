@@ -12,7 +12,7 @@ use crate::net::{self, Notify};
 use crate::observe::log::shorten;
 use crate::observe::{Budget, Counter, Registry, Reservation};
 use crate::pipeline::ReceiverAccount;
-use crate::translate::segment::{Segments, Summary};
+use crate::translate::segment::{Segments, Summary, KEPT_BYTES_MAX};
 
 /// The longest that UDP carries.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -129,9 +129,10 @@ impl<S: Sink> Intake<S> {
     /// Gives the spans of the document that was read last, and `given` of it.
     fn write(&self, document: &[u8], given: &[u8], spans: u64) {
         let mut body = self.body.borrow_mut();
-        body.clear();
         self.segments.borrow_mut().write_spans(document, &mut body);
         (self.sink)(given, Some(&body), spans);
+        body.clear();
+        body.shrink_to(KEPT_BYTES_MAX);
     }
 
     /// Counts spans that their own later version replaces.

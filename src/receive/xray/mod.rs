@@ -124,7 +124,7 @@ fn bind(address: SocketAddr) -> Result<(Vec<DatagramSocket>, Listener), String> 
     loop {
         let (sockets, bound) =
             DatagramSocket::bind_udp(address).map_err(|error| error.to_string())?;
-        match Listener::bind_loopback_pair(SocketAddr::new(address.ip(), bound.port())) {
+        match Listener::bind_loopback_pair(bound) {
             Ok(listener) => return Ok((sockets, listener)),
             Err(error) if error.kind() == ErrorKind::AddrInUse && address.port() == 0 => {
                 if attempt == PORT_ATTEMPTS_MAX {

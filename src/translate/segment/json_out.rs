@@ -3,6 +3,8 @@
 //! What is longer than a document may be is refused anyway: members are left out from there on,
 //! so that thousands of spans under one large resource cost no more than their own size.
 
+use std::fmt::{Display, Write};
+
 use crate::codec::base64;
 use crate::codec::json::push_escaped;
 use crate::codec::otlp::AnyValue;
@@ -37,9 +39,14 @@ impl Json {
     }
 
     pub fn key(&mut self, key: &str) {
+        self.key_of([key, ""]);
+    }
+
+    /// A key of two parts.
+    fn key_of(&mut self, parts: [&str; 2]) {
         self.comma();
         self.0.push('"');
-        push_escaped(&mut self.0, key);
+        parts.iter().for_each(|part| push_escaped(&mut self.0, part));
         self.0.push_str("\":");
     }
 
@@ -76,14 +83,20 @@ impl Json {
     }
 
     pub fn integer(&mut self, key: &str, value: i64) {
-        self.raw_with(key, |out| out.push_str(&value.to_string()));
+        self.key(key);
+        self.display(value);
     }
 
     pub fn value(&mut self, key: &str, value: AnyValue<'_>) {
+        self.value_of([key, ""], value);
+    }
+
+    /// A value under a key of two parts.
+    pub fn value_of(&mut self, key: [&str; 2], value: AnyValue<'_>) {
         if self.is_too_long() {
             return;
         }
-        self.key(key);
+        self.key_of(key);
         self.push(value);
     }
 
@@ -93,9 +106,9 @@ impl Json {
             AnyValue::Empty => self.0.push_str("null"),
             AnyValue::Text(text) => self.element(text),
             AnyValue::Bool(value) => self.0.push_str(if value { "true" } else { "false" }),
-            AnyValue::Int(value) => self.0.push_str(&value.to_string()),
+            AnyValue::Int(value) => self.display(value),
             // JSON has no words for the others.
-            AnyValue::Double(value) if value.is_finite() => self.0.push_str(&value.to_string()),
+            AnyValue::Double(value) if value.is_finite() => self.display(value),
             AnyValue::Double(value) => self.element(&value.to_string()),
             AnyValue::Bytes(bytes) => self.element(&base64::encode(bytes)),
             AnyValue::Array(_) => {
@@ -119,6 +132,11 @@ impl Json {
         self.0.push('"');
         push_escaped(&mut self.0, text);
         self.0.push('"');
+    }
+
+    fn display(&mut self, value: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{value}");
     }
 
     fn comma(&mut self) {

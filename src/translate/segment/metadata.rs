@@ -1,8 +1,6 @@
 //! What no block of a segment document takes: annotations, which X-Ray indexes, where the span
 //! says so, and metadata otherwise.
 
-use std::borrow::Cow;
-
 use super::document::Bag;
 use super::json_out::Json;
 use crate::codec::json::{Kind, Reader};
@@ -44,49 +42,57 @@ pub(super) fn write(own: &mut Bag<'_>, resource: &Bag<'_>, shows: Shows, json: &
         !matches!(value, AnyValue::Array(_) | AnyValue::Map(_) | AnyValue::Empty)
     };
     // An indexed attribute may be one that a block shows too.
-    let is_indexed = |key: &str, value| keys.contains(&key) && is_scalar(value);
-    let of_resource = || {
-        let all = resource.all.iter().filter(|_| shows.resource);
-        all.map(|(one, _)| (Cow::Owned(format!("{OF_RESOURCE}{}", one.key)), one.value))
+    let is_indexed = |prefix: &str, one: &Attribute<'_>| {
+        let is_one = |key: &&str| key.strip_prefix(prefix) == Some(one.key);
+        keys.iter().any(is_one) && is_scalar(one.value)
     };
-    let of_span = || {
-        let all = own.all.iter().filter(|(one, _)| shows.call || !OF_CALL.contains(&one.key));
-        all.map(|(one, _)| (Cow::Borrowed(one.key), one.value))
-    };
-    let annotations = || of_resource().chain(of_span()).filter(|(key, v)| is_indexed(key, *v));
-    if !keys.is_empty() && annotations().next().is_some() {
-        json.key("annotations");
-        json.open('{');
-        annotations().for_each(|(key, value)| json.value(&annotation_key(&key), value));
-        json.close('}');
+    let of_resource = || resource.all.iter().map(|(one, _)| one).filter(|_| shows.resource);
+    if !keys.is_empty() {
+        let of_span = own.all.iter().map(|(one, _)| one);
+        let of_span = of_span.filter(|one| shows.call || !OF_CALL.contains(&one.key));
+        let of_span = of_span.filter(|one| is_indexed("", one)).map(|one| ("", one));
+        let of_resource = of_resource().filter(|one| is_indexed(OF_RESOURCE, one));
+        annotations(of_resource.map(|one| (OF_RESOURCE, one)).chain(of_span), json);
     }
     let rest: Vec<Attribute<'_>> =
-        own.unused().filter(|one| shows.call && !is_indexed(one.key, one.value)).collect();
-    let of_resource = of_resource().filter(|(key, value)| !is_indexed(key, *value)).collect();
-    metadata(&rest, of_resource, json);
+        own.unused().filter(|one| shows.call && !is_indexed("", one)).collect();
+    metadata(&rest, of_resource().filter(|one| !is_indexed(OF_RESOURCE, one)), json);
 }
 
-fn metadata(
-    rest: &[Attribute<'_>],
-    of_resource: Vec<(Cow<'_, str>, AnyValue<'_>)>,
-    json: &mut Json,
-) {
-    if rest.is_empty() && of_resource.is_empty() {
+fn annotations<'a>(all: impl Iterator<Item = (&'a str, &'a Attribute<'a>)>, json: &mut Json) {
+    let mut all = all.peekable();
+    if all.peek().is_none() {
         return;
     }
-    let (spaces, plain): (Vec<_>, Vec<_>) =
-        rest.iter().map(|one| (namespace(one), one)).partition(|(space, _)| space.is_some());
-    let mut spaces: Vec<(&str, &str)> = spaces.into_iter().filter_map(|(space, _)| space).collect();
+    json.key("annotations");
+    json.open('{');
+    for (prefix, one) in all {
+        json.value_of([prefix, &annotation_key(one.key)], one.value);
+    }
+    json.close('}');
+}
+
+fn metadata<'a>(
+    rest: &[Attribute<'_>],
+    of_resource: impl Iterator<Item = &'a Attribute<'a>>,
+    json: &mut Json,
+) {
+    let mut of_resource = of_resource.peekable();
+    if rest.is_empty() && of_resource.peek().is_none() {
+        return;
+    }
+    let mut spaces: Vec<_> = rest.iter().filter_map(namespace).collect();
+    let mut plain = rest.iter().filter(|one| namespace(one).is_none()).peekable();
     json.key("metadata");
     json.open('{');
     // The sender's own namespace of that name has what is ours too.
     let at = spaces.iter().position(|(name, _)| name.eq_ignore_ascii_case(DEFAULT));
     let default = at.map(|at| spaces.remove(at).1);
-    if default.is_some() || !plain.is_empty() || !of_resource.is_empty() {
+    if default.is_some() || plain.peek().is_some() || of_resource.peek().is_some() {
         json.key(DEFAULT);
         json.open_with(default.unwrap_or("{}"));
-        plain.iter().for_each(|(_, one)| json.value(one.key, one.value));
-        of_resource.iter().for_each(|(key, value)| json.value(key, *value));
+        plain.for_each(|one| json.value(one.key, one.value));
+        of_resource.for_each(|one| json.value_of([OF_RESOURCE, one.key], one.value));
         json.close('}');
     }
     for (name, object) in spaces {

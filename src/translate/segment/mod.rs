@@ -47,6 +47,9 @@ pub const SPANS_MAX: usize = 1_024;
 /// Attributes of one span, as OpenTelemetry's SDKs limit them; the span says how many are missing.
 pub const ATTRIBUTES_MAX: usize = 128;
 
+/// Bytes of spans for which room is kept from one document to the next.
+pub const KEPT_BYTES_MAX: usize = 256 * 1024;
+
 /// Why a document is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -141,6 +144,8 @@ impl Segments {
             push_message(out, 1, |out| self.scratch.resource.write(out, 1));
             push_bytes(out, 2, &self.spans);
         });
+        self.spans.clear();
+        self.spans.shrink_to(KEPT_BYTES_MAX);
     }
 }
 

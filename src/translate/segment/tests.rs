@@ -1,7 +1,7 @@
 //! Documents and the spans they become, as text; bounds.
 
 use super::span::split_url;
-use super::{Segments, Summary, ATTRIBUTES_MAX, DEPTH_MAX, SPANS_MAX};
+use super::{Segments, Summary, ATTRIBUTES_MAX, DEPTH_MAX, KEPT_BYTES_MAX, SPANS_MAX};
 use crate::codec::otlp::{validate, AnyValue, Attributes, Signal};
 use crate::codec::protobuf::{Fields, Wire};
 
@@ -429,6 +429,19 @@ fn depth_is_bounded() {
         assert_eq!(summary.spans, levels.min(DEPTH_MAX) as u64 + 1);
         assert_eq!(summary.skipped, u64::from(levels > DEPTH_MAX));
     }
+}
+
+#[test]
+fn room_for_spans_is_given_back() {
+    // The most that a document grows: a frame of nothing becomes a line.
+    let frames = "{},".repeat(20_000);
+    let cause = format!(r#","cause":{{"exceptions":[{{"stack":[{frames}{{}}]}}]}}"#);
+    let (mut segments, mut body) = (Segments::default(), Vec::new());
+    let document = root(&cause);
+    segments.read(document.as_bytes()).unwrap();
+    segments.write_spans(document.as_bytes(), &mut body);
+    assert!(body.len() > KEPT_BYTES_MAX, "{}", body.len());
+    assert!(segments.spans.capacity() <= KEPT_BYTES_MAX);
 }
 
 #[test]
