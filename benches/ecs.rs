@@ -1,9 +1,7 @@
 //! Two documents of a task of ten containers to encoded samples, in process: time, and memory that
 //! outlives a collection. The goal is 150 µs and none.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use otlet::aws::task_metadata::{parse_stats, parse_task};
@@ -15,35 +13,13 @@ use otlet::pipeline::{self, Pipeline};
 use otlet::receive::ecs::{collect, Cycle, Output, State, Vocabulary};
 use otlet::receive::scrape::series::Series;
 
+#[path = "support/mod.rs"]
+mod support;
+
+use support::allocations;
+
 const CONTAINERS: usize = 10;
 const ROUNDS: usize = 2000;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: every call is handed to the system allocator unchanged.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        LIVE_BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        System.alloc(layout)
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        System.dealloc(at, layout)
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        LIVE_BYTES.fetch_add(bytes as i64 - layout.size() as i64, Ordering::Relaxed);
-        System.realloc(at, layout, bytes)
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The documents of tests/ecs with their running container ten times, under ids of its own.
 fn documents() -> [String; 2] {
@@ -104,16 +80,15 @@ fn main() {
         exporter.discard_queue();
     };
     (0..10).for_each(|_| cycle());
-    let (live, allocations) =
-        (LIVE_BYTES.load(Ordering::Relaxed), ALLOCATIONS.load(Ordering::Relaxed));
+    let (live, allocations) = (allocations::bytes(), allocations::count());
     let mut best_us = f64::INFINITY;
     for _ in 0..ROUNDS {
         let start = Instant::now();
         cycle();
         best_us = best_us.min(start.elapsed().as_nanos() as f64 / 1000.0);
     }
-    let outlives = LIVE_BYTES.load(Ordering::Relaxed) - live;
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
+    let outlives = allocations::bytes() - live;
+    let allocations = allocations::count() - allocations;
     println!(
         "ecs: {CONTAINERS} containers, {} bytes of JSON to {samples} encoded samples: \
          {best_us:.0} µs, {} allocations, {outlives} bytes outlive {ROUNDS} collections",

@@ -3,9 +3,7 @@
 //! With an argument `pages=N` it only takes N pages and prints nothing: for counting instructions
 //! (`make bench` runs it so under callgrind, twice, and divides the difference).
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use otlet::codec::prometheus::Format;
@@ -17,34 +15,13 @@ use otlet::pipeline::{self, Pipeline, ReceiverAccount};
 use otlet::receive::scrape::page::{Into, Page, Rules};
 use otlet::receive::scrape::series::Series;
 
-#[path = "support/page.rs"]
-mod page;
+#[path = "support/mod.rs"]
+mod support;
+
+use support::{allocations, page};
 
 const SERIES: usize = 10_000;
 const WINDOW_BYTES: usize = 64 * 1024;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed to the system allocator unchanged.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        System.alloc(layout)
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        System.dealloc(at, layout)
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        System.realloc(at, layout, bytes)
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The path from a page to blocks, without the sockets at its ends.
 struct Path {
@@ -115,7 +92,7 @@ fn main() {
     pages.iter().for_each(|page| path.take(page.as_bytes()));
     let mut best_ns = f64::INFINITY;
     path.wire_bytes = 0;
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let allocations = allocations::count();
     let rounds = 50;
     for _ in 0..rounds {
         let start = Instant::now();
@@ -124,7 +101,7 @@ fn main() {
         best_ns = best_ns.min(ns);
     }
     let samples = (rounds * pages.len() * SERIES) as f64;
-    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - allocations) as f64;
+    let allocations = (allocations::count() - allocations) as f64;
     println!(
         "scrape to blocks: {best_ns:.0} ns/sample, {:.2} million samples/s, \
          {:.4} allocations/sample, {:.1} wire bytes/sample, {:.0} text bytes/sample",

@@ -5,44 +5,19 @@
 //! statsd_exporter is left out where no `statsd_exporter` or `prometheus-statsd-exporter` is
 //! installed.
 
-#![allow(unsafe_code)] // a counting allocator
-
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, io::BufRead, io::BufReader, thread};
 
 use otlet::codec::statsd;
 use otlet::receive::statsd::{Config, Table, Timers};
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicU64 = AtomicU64::new(0);
+#[path = "support/mod.rs"]
+mod support;
 
-/// The system's allocator with two counters: calls, and bytes in use as glibc rounds them.
-struct Counting;
-
-fn rounded(bytes: usize) -> u64 {
-    (bytes as u64 + 8).max(24).next_multiple_of(16)
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        BYTES.fetch_add(rounded(layout.size()), Ordering::Relaxed);
-        System.alloc(layout)
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(rounded(layout.size()), Ordering::Relaxed);
-        System.dealloc(at, layout);
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use support::allocations;
+use support::process::cpu_s;
 
 fn main() {
     let argument = |name: &str, default: u64| {
@@ -109,19 +84,19 @@ fn lines(name: &str, line: impl Fn(usize) -> String) {
 /// Million lines a second, and allocations of all rounds but the first.
 fn best(lines: usize, mut round: impl FnMut() -> usize) -> (f64, u64) {
     assert_eq!(round(), lines);
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let allocations = allocations::count();
     let mut best_s = f64::INFINITY;
     for _ in 0..500 {
         let start = Instant::now();
         std::hint::black_box(round());
         best_s = best_s.min(start.elapsed().as_secs_f64());
     }
-    (lines as f64 / best_s / 1e6, ALLOCATIONS.load(Ordering::Relaxed) - allocations)
+    (lines as f64 / best_s / 1e6, allocations::count() - allocations)
 }
 
 fn memory(name: &str, kind: &str) {
     for count in [1000, 7200, 10_000] {
-        let before = BYTES.load(Ordering::Relaxed);
+        let before = allocations::bytes();
         let mut table = table(count);
         for at in 0..count {
             let group = at % 50;
@@ -129,7 +104,7 @@ fn memory(name: &str, kind: &str) {
                 format!("checkout.requests.{group}:1|{kind}|#env:production,route:/api/v1/{at:04}");
             assert_eq!(table.take(line.as_bytes(), |_, _| {}), 1);
         }
-        let bytes = BYTES.load(Ordering::Relaxed) - before;
+        let bytes = allocations::bytes() - before;
         println!("{name}: {} bytes/series of {count}", bytes as usize / count);
     }
 }
@@ -215,12 +190,4 @@ fn drops(port: u16) -> u64 {
         line.split_whitespace().nth(1).is_some_and(|address| address.ends_with(&local))
     });
     line.and_then(|line| line.split_whitespace().last()?.parse().ok()).unwrap_or(0)
-}
-
-/// User and system time so far, in seconds, to a hundredth (proc(5)).
-fn cpu_s(child: &Child) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
 }

@@ -6,7 +6,7 @@
 //! dist/otlet (or OTLET_BIN); the agent is left out where no `prometheus` is in PATH.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use std::{env, fs, thread};
 #[path = "support/mod.rs"]
 mod support;
 
+use support::process::{self, cpu_s, free_address, memory_kib};
 use support::servers;
 
 /// CPU seconds and memory of one collector, and what arrived from it.
@@ -65,8 +66,7 @@ fn compare(series: usize, seconds: u64) {
 }
 
 fn otlet(target: SocketAddr, limit_mib: u64) -> Command {
-    let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
-    let mut command = Command::new(binary);
+    let mut command = process::otlet();
     command.arg(format!("--from-scrape=http://{target}/metrics interval=1s timeout=1s"));
     command.arg(format!("--memory-limit={limit_mib}MiB"));
     command
@@ -99,8 +99,7 @@ fn destination_down(series: usize, seconds: u64) {
 fn listening_ms() -> f64 {
     let once = || {
         let admin = free_address();
-        let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
-        let mut command = Command::new(binary);
+        let mut command = process::otlet();
         command.arg(format!("--admin={admin}")).arg("--from-scrape=http://127.0.0.1:9");
         let start = Instant::now();
         let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("otlet");
@@ -113,11 +112,6 @@ fn listening_ms() -> f64 {
         took.as_secs_f64() * 1000.0
     };
     (0..20).map(|_| once()).fold(f64::INFINITY, f64::min)
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a bound listener has an address")
 }
 
 /// One value of the own metrics, as text.
@@ -180,20 +174,6 @@ fn measure(
     let _ = child.kill();
     let _ = child.wait();
     figures
-}
-
-/// User and system time so far, in seconds, to a hundredth (proc(5)).
-fn cpu_s(child: &Child) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-fn memory_kib(child: &Child, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 fn per_million(figures: &Figures) -> f64 {

@@ -4,45 +4,20 @@
 //! The goals are 10 µs per KiB for both walks together, and 20,000 segments a second without loss.
 //! Arguments: `seconds=10 rate=20000`. The second part needs dist/otlet (or OTLET_BIN).
 
-#![allow(unsafe_code)] // a counting allocator
-
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-// Others use the rest of it.
-#[allow(dead_code)]
 #[path = "support/mod.rs"]
 mod support;
 
-use support::servers;
+use support::process::{cpu_s, memory_kib};
+use support::{allocations, servers};
 
 use otlet::translate::segment::{documents, Segments};
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-/// The system's allocator, counting calls.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        System.alloc(layout)
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        System.dealloc(at, layout);
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A web request with a call to DynamoDB, one to a database, annotations and metadata.
 const WEB: &str = r#"{"name":"checkout","id":"1111111111111111",
@@ -133,16 +108,16 @@ fn per_call(mut call: impl FnMut()) -> (f64, f64) {
     call();
     let mut best = (f64::MAX, 0.0);
     for _ in 0..5 {
-        let (start, before) = (Instant::now(), ALLOCATIONS.load(Ordering::Relaxed));
+        let (start, before) = (Instant::now(), allocations::count());
         let (mut calls, cpu_ns) = (0_u32, own_cpu_ns());
         while start.elapsed() < Duration::from_millis(200) {
             (0..16).for_each(|_| call());
             calls += 16;
         }
         let us = (own_cpu_ns() - cpu_ns) as f64 / 1e3 / f64::from(calls);
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let made = allocations::count() - before;
         if us < best.0 {
-            best = (us, allocations as f64 / f64::from(calls));
+            best = (us, made as f64 / f64::from(calls));
         }
     }
     best
@@ -199,7 +174,7 @@ fn flood(document: &str, rate: u64, seconds: u64) {
             sent += 1;
         }
         if start.elapsed().as_secs() as usize >= resident.len() {
-            resident.push(resident_kib(&running.child));
+            resident.push(memory_kib(&running.child, "VmRSS:"));
         }
         thread::sleep(Duration::from_micros(200));
     }
@@ -236,18 +211,4 @@ fn metrics(admin: SocketAddr) -> String {
     stream.write_all(request).expect("a request");
     stream.read_to_string(&mut page).expect("the page");
     page
-}
-
-fn resident_kib(child: &Child) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// User and system time so far, in seconds, to a hundredth (proc(5)).
-fn cpu_s(child: &Child) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::admin::{Admin, State};
 use crate::aws::task_metadata::{identity, parse_task};
 use crate::aws::Aws;
+use crate::export::otlp::Otlp;
 use crate::export::queue::Queues;
 use crate::export::remote_write::{RemoteWrite, Sender};
 use crate::export::stdout::Stdout;
@@ -170,7 +171,7 @@ fn start_exporters(
                 let bytes_max = config.queue.unwrap_or(share);
                 let exporter =
                     RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
-                let sender = Sender::new(Rc::clone(&exporter), Rc::clone(resolver), aws)
+                let sender = Sender::new(Rc::clone(&exporter), resolver, aws)
                     .map_err(|error| format!("--to-remote-write: {error}"))?;
                 started.push((exporter, net::spawn(sender.run())));
             }
@@ -183,6 +184,15 @@ fn start_exporters(
                 let sender = xray::Sender::new(Rc::clone(&exporter), resolver, aws)
                     .map_err(|error| format!("--to-xray: {error}"))?;
                 started.push((exporter, net::spawn(sender.run())));
+            }
+            ExporterFlag::Otlp(config) => {
+                let own_name = config.client.name.clone();
+                let name = names.unique(own_name.unwrap_or_else(|| config.url.authority()));
+                let (bytes_max, seed) = (config.queue.unwrap_or(share), fastrand::u64(..));
+                let exporter = Otlp::new(config.clone(), &name, registry, &queues, bytes_max, seed);
+                let senders =
+                    exporter.start(resolver, aws).map_err(|error| format!("--to-otlp: {error}"))?;
+                started.push((exporter, senders));
             }
             ExporterFlag::Stdout(config) => {
                 let name = names.unique("stdout".to_owned());

@@ -9,7 +9,7 @@ use support::aws::{
 use support::http;
 use support::otlet::Metrics;
 use support::prometheus::Prometheus;
-use support::{wait_for, TempDir};
+use support::{otlp, wait_for, TempDir};
 
 /// Runs with these variables and settings until a signed write of `arn` has arrived.
 #[track_caller]
@@ -263,4 +263,36 @@ fn prometheus_takes_what_passes_the_signature_check() {
     let seen = http::get(aws.address, "/_state").unwrap().text();
     assert_eq!(Metrics::parse(&seen).sum("refused", &[]), 0.0, "{seen}");
     stop(otlet);
+}
+
+#[test]
+fn an_otlp_endpoint_is_signed_for() {
+    let cloud = Cloud::start();
+    cloud.set("service=xray");
+    let to = format!("--to-otlp={} signals=traces batch=50ms sigv4", cloud.peer.url(""));
+    // What is signed is the body as it is sent, compressed or not.
+    for settings in ["", "compression=none"] {
+        let to = format!("{to} service=xray region=eu-west-1 {settings}");
+        let otlet = start(&STATIC, &["--from-otlp=grpc=off http=127.0.0.1:0", &to]);
+        let line = otlet.wait_log("otlp: listening for http on ");
+        let address = line.rsplit(' ').next().unwrap().parse().expect("an address");
+        let before = cloud.seen("writes", &[]);
+        for name in ["a", "b"] {
+            assert_eq!(otlp::post(address, "traces", &otlp::span(name)), 200);
+        }
+        cloud.wait_seen("writes", &[], before + 1.0);
+        otlet.wait_metrics("both spans", |metrics| {
+            metrics.sum("otlet_exporter_sent_items_total", &[("signal", "traces")]) == 2.0
+        });
+        assert_eq!(cloud.seen("refused", &[]), 0.0, "{:?}", otlet.log());
+        stop(otlet);
+    }
+    // Neither a setting nor the host says which service it is.
+    let exit = check(&STATIC, &to);
+    assert_eq!(exit.status.code(), Some(1));
+    assert!(exit.stderr.iter().any(|line| line.contains("service=")), "{:?}", exit.stderr);
+    let exit = check(&STATIC, &format!("{to} service=xray region=eu-west-1"));
+    assert!(exit.stdout[0].starts_with("otlp traces to 127.0.0.1:"), "{:?}", exit.stdout);
+    assert!(exit.stdout[0].contains("credentials: ok"), "{:?}", exit.stdout);
+    assert_eq!(exit.status.code(), Some(0), "{:?}", exit.stdout);
 }

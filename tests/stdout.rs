@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::process::Stdio;
 
 use support::json::Json;
 use support::otlet::Otlet;
 use support::scripted::HttpServer;
-use support::{wait_for, Process};
+use support::{http, wait_for, Process};
 
 fn from(target: &HttpServer) -> String {
     format!("--from-scrape={} interval=100ms timeout=100ms", target.url("/metrics"))
@@ -46,25 +47,27 @@ fn a_machine_can_read_it() {
     }
 }
 
-/// Starts otlet on a large page with its stdout in our hands.
-fn start_large(target: &HttpServer) -> (Process, std::net::SocketAddr) {
+/// Starts otlet with little memory and its stdout in our hands; the addresses that it logs, in
+/// order.
+fn start_unread<const N: usize>(flags: &[&str]) -> (Process, [SocketAddr; N]) {
     let mut command = Otlet::command();
-    command.args([&from(target), "--admin=127.0.0.1:0", "--memory-limit=1MiB"]);
+    command.args(["--admin=127.0.0.1:0", "--memory-limit=1MiB"]).args(flags);
     let mut process = Process::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let mut stderr = process.0.stderr.take().unwrap();
-    let admin = wait_for("the admin line", || {
-        let (mut text, mut byte) = (String::new(), [0]);
-        while stderr.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
-            text.push(byte[0].into());
-        }
-        text.split("listening on ").nth(1)?.parse().ok()
+    let mut stderr = BufReader::new(process.0.stderr.take().unwrap());
+    let addresses = std::array::from_fn(|_| {
+        wait_for("an address", || {
+            let mut line = String::new();
+            stderr.read_line(&mut line).unwrap();
+            line.contains(": listening ")
+                .then(|| line.trim_end().rsplit(' ').next()?.parse().ok())?
+        })
     });
     // Whoever logs afterwards must not meet a closed pipe here.
     std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-    (process, admin)
+    (process, addresses)
 }
 
-fn metrics(admin: std::net::SocketAddr) -> support::otlet::Metrics {
+fn metrics(admin: SocketAddr) -> support::otlet::Metrics {
     let page = support::http::get(admin, "/metrics").unwrap();
     support::otlet::Metrics::parse(&page.text())
 }
@@ -77,7 +80,7 @@ fn large_page() -> HttpServer {
 #[test]
 fn a_reader_who_does_not_read_holds_nothing_up() {
     let target = large_page();
-    let (mut process, admin) = start_large(&target);
+    let (mut process, [admin]) = start_unread(&[&from(&target)]);
     let dropped = |reason| {
         move || {
             let labels = [("exporter", "stdout"), ("reason", reason)];
@@ -103,6 +106,47 @@ fn a_reader_who_does_not_read_holds_nothing_up() {
     wait_for("drops for want of a reader", dropped("closed"));
     let scraped = target.requests().len();
     target.wait_requests(scraped + 2);
+    assert_eq!(process.0.try_wait().unwrap(), None);
+}
+
+#[test]
+fn log_records_that_nobody_reads_hold_nothing_up() {
+    let (mut process, [admin, otlp]) = start_unread(&["--from-otlp=grpc=off http=127.0.0.1:0"]);
+    let record = format!(r#"{{"body":{{"stringValue":"{}"}}}}"#, "x".repeat(1000));
+    let body = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+        vec![record; 100].join(",")
+    );
+    let post = || {
+        let answer = http::post(otlp, "/v1/logs", "application/json", body.as_bytes()).unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    };
+    // In flight, in the pipe and in the queue are a few bodies; the oldest go, by their signal.
+    let dropped = || {
+        post();
+        let metrics = metrics(admin);
+        let labels = [("signal", "logs"), ("reason", "queue_full")];
+        (metrics.sum("otlet_exporter_dropped_items_total", &labels) >= 300.0).then_some(metrics)
+    };
+    let metrics = wait_for("drops", dropped);
+    let sum = |name: &str| metrics.sum(name, &[("signal", "logs")]);
+    assert!(metrics.sum("otlet_memory_used_bytes", &[]) <= (1 << 20) as f64);
+    assert_eq!(sum("otlet_receiver_accepted_items_total"), sum("otlet_exporter_items_total"));
+    let known = ["dropped_items_total", "sent_items_total", "queued_items"];
+    let known: f64 = known.iter().map(|name| sum(&format!("otlet_exporter_{name}"))).sum();
+    assert_eq!(known, sum("otlet_exporter_items_total"));
+    // Once somebody reads, whole lines come.
+    let stdout = BufReader::new(process.0.stdout.take().unwrap());
+    for line in stdout.lines().take(150) {
+        assert_eq!(line.unwrap(), format!("- LOG   - {}", "x".repeat(1000)));
+    }
+    // And with the reader gone the rest is counted, and the program is not gone.
+    wait_for("drops for want of a reader", || {
+        post();
+        let labels = [("signal", "logs"), ("reason", "closed")];
+        let metrics = self::metrics(admin);
+        (metrics.sum("otlet_exporter_dropped_items_total", &labels) > 0.0).then_some(())
+    });
     assert_eq!(process.0.try_wait().unwrap(), None);
 }
 

@@ -1,5 +1,9 @@
-//! What the benchmarks share: a page of realistic shape, a target that serves it, a receiver that
-//! counts what it is sent.
+//! What the benchmarks share: input of realistic shape, servers on loopback, and what is counted.
 
+#![allow(dead_code)] // each benchmark uses its part
+
+pub mod allocations;
+pub mod otlp;
 pub mod page;
+pub mod process;
 pub mod servers;

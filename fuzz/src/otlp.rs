@@ -1,8 +1,13 @@
-//! OTLP: bodies of all signals through validation, and metrics through everything that trusts it.
+//! OTLP: bodies of all signals through validation, and through everything that trusts it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use otlet::codec::json::Reader;
 use otlet::codec::otlp::{from_json, resource_metrics, splice_resource, validate, Signal};
 use otlet::codec::protobuf::{Fields, Fixed64s, Nested, Varints};
-use otlet::translate::{Config, Names, Out, Regroup, ResourceLabels, Translator, Walk};
+use otlet::export::stdout::{Format, Lines, LINE_BYTES_MAX};
+use otlet::translate::{Config, Names, Out, Regroup, ResourceLabels, Starts, Translator, Walk};
 
 const SIGNALS: [Signal; 3] = [Signal::Metrics, Signal::Traces, Signal::Logs];
 
@@ -44,6 +49,48 @@ pub fn otlp_json(data: &[u8]) {
     }
 }
 
+/// A traces or logs body: every item is one line of bounded length without a control character, in
+/// JSON a valid object.
+pub fn stdout_lines(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let signal = SIGNALS[1 + usize::from(first % 2)];
+    let mut body = data.to_vec();
+    let Ok(counts) = validate(signal, &mut body) else { return };
+    for format in [Format::Text, Format::Json] {
+        let mut lines = match signal {
+            Signal::Traces => Lines::of_spans(&body, format),
+            _ => Lines::of_log_records(&body, format),
+        };
+        let (mut out, mut items) = (String::new(), 0);
+        loop {
+            out.clear();
+            let piece = lines.piece(&mut out);
+            if piece == 0 {
+                break;
+            }
+            items += piece;
+            assert!(out.ends_with('\n'));
+            assert_eq!(out.split_terminator('\n').count() as u64, piece);
+            out.split_terminator('\n').for_each(|line| check_line(line, format));
+        }
+        assert_eq!(items, counts.items);
+    }
+}
+
+fn check_line(line: &str, format: Format) {
+    assert!(line.len() < LINE_BYTES_MAX && !line.contains(char::is_control), "{line:?}");
+    if format == Format::Json {
+        let read = Reader::from_bytes(line.as_bytes()).and_then(|mut reader| {
+            reader.object()?;
+            while reader.key()?.is_some() {
+                reader.skip()?;
+            }
+            reader.end()
+        });
+        assert!(read.is_ok(), "{read:?} {line}");
+    }
+}
+
 /// A valid metrics body to samples, in both manners, and back to points.
 fn translate(body: &[u8], items: u64) {
     for (names, native_histograms) in [(Names::Prometheus, false), (Names::Adot, true)] {
@@ -55,7 +102,8 @@ fn translate(body: &[u8], items: u64) {
             streams_max: 3,
             ..Config::default()
         };
-        let (mut translator, mut regroup) = (Translator::new(&config, 1), Regroup::new(3, 1));
+        let mut translator = Translator::new(&config, 1);
+        let mut regroup = Regroup::new(Rc::new(RefCell::new(Starts::new(3, 1))));
         for _ in 0..2 {
             let mut walk = Walk::new(body);
             while !translator.piece(&mut walk, 0, &mut |out| match out {
@@ -64,7 +112,7 @@ fn translate(body: &[u8], items: u64) {
                     let labels = sample.labels.iter();
                     let full = labels.clone().all(|label| !label.value.is_empty());
                     assert!(sorted && full && !sample.name().is_empty(), "{sample:?}");
-                    regroup.sample(sample);
+                    regroup.sample(sample, &[]);
                 }
                 Out::EndFamily(family) => regroup.end_family(family),
             }) {}

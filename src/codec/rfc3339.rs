@@ -1,9 +1,22 @@
-//! Internet timestamps (RFC 3339, section 5.6) to nanoseconds since the Unix epoch.
+//! Internet timestamps (RFC 3339, section 5.6) to nanoseconds since the Unix epoch, and back.
 //!
 //! Left out: times outside 1677 to 2262, which do not fit; they read as none, and with them Go's
 //! zero time `0001-01-01T00:00:00Z`, which means "not set". Digits past the ninth are cut.
 
+use std::fmt::Write;
+
+use crate::observe::log::Utc;
+
 const NS_PER_S: i64 = 1_000_000_000;
+const NS_PER_MS: u64 = 1_000_000;
+
+/// Appends a time in UTC with all nine digits, `2025-02-27T05:22:49.186680000Z`.
+pub fn push(out: &mut String, unix_ns: u64) {
+    // Writing to a String cannot fail. After milliseconds comes a Z, which gives way.
+    let _ = write!(out, "{}", Utc((unix_ns / NS_PER_MS) as i64));
+    out.pop();
+    let _ = write!(out, "{:06}Z", unix_ns % NS_PER_MS);
+}
 
 /// `2025-02-27T05:22:49.18668Z`, or with an offset in place of `Z`.
 pub fn parse(text: &str) -> Option<i64> {
@@ -99,6 +112,23 @@ mod tests {
         ok("1999-12-31T23:00:00-01:00", 946_684_800_000_000_000);
         ok("1969-12-31T23:59:59.999999999Z", -1);
         ok("1678-01-01T00:00:00Z", -9_214_560_000_000_000_000);
+    }
+
+    #[test]
+    fn there_and_back() {
+        let shown = |ns: u64| {
+            let mut out = String::new();
+            push(&mut out, ns);
+            out
+        };
+        assert_eq!(shown(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(shown(1_740_633_769_186_680_001), "2025-02-27T05:22:49.186680001Z");
+        assert_eq!(shown(u64::MAX), "2554-07-21T23:34:33.709551615Z");
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..1000 {
+            let ns = random.i64(0..);
+            assert_eq!(parse(&shown(ns as u64)), Some(ns));
+        }
     }
 
     #[test]

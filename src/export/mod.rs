@@ -1,6 +1,10 @@
 //! Exporters: one room per way out, and what they share. They never know a receiver.
 
 pub mod account;
+pub mod delivery;
+pub mod otlp;
+pub mod outbox;
+pub mod post;
 pub mod queue;
 pub mod remote_write;
 pub mod retry;

@@ -1,10 +1,10 @@
 //! The bounded queue of encoded blocks before one destination, and who gives way when memory ends.
 //!
-//! A queue holds at most its own share of bytes; all holders together hold at most the memory
-//! budget. At either bound the oldest block goes (of the fullest queue, at the budget's) and is
-//! counted as `queue_full`. What is in flight is not dropped: it is about to be settled.
+//! The queues of a destination hold at most its share of bytes; all holders together hold at most
+//! the memory budget. At either bound the oldest block of the fullest queue goes and is counted as
+//! `queue_full`. What is in flight is not dropped: it is about to be settled.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
@@ -21,13 +21,31 @@ pub struct Block {
     pub items: u64,
     /// When its first item came in.
     pub born: Instant,
+    /// What it was put together from, where it can be taken apart again.
+    pub pieces: Vec<Piece>,
+}
+
+/// One sender's part of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Size before compression, in bytes.
+    pub raw_bytes: u32,
+    pub items: u32,
 }
 
 impl Block {
     /// What it costs in memory, in bytes.
     pub fn held_bytes(&self) -> u64 {
-        (self.body.capacity() + size_of::<Block>()) as u64
+        let pieces_bytes = self.pieces.capacity() * size_of::<Piece>();
+        (self.body.capacity() + pieces_bytes + size_of::<Block>()) as u64
     }
+}
+
+/// What the queues of one destination hold together.
+pub struct Share {
+    queues: Rc<Queues>,
+    bytes_max: u64,
+    bytes: Cell<u64>,
 }
 
 /// Every queue of the process; knows which one gives way.
@@ -43,15 +61,25 @@ impl Queues {
 
     /// A queue of its own for one destination, of at most `bytes_max`.
     pub fn open(self: &Rc<Queues>, bytes_max: u64, account: Rc<ExporterAccount>) -> Rc<Queue> {
+        self.open_in(&self.share(bytes_max), account)
+    }
+
+    /// What several queues of one destination hold together is at most `bytes_max`.
+    pub fn share(self: &Rc<Queues>, bytes_max: u64) -> Rc<Share> {
+        Rc::new(Share { queues: Rc::clone(self), bytes_max, bytes: Cell::new(0) })
+    }
+
+    /// One of the queues that have a share together.
+    pub fn open_in(&self, share: &Rc<Share>, account: Rc<ExporterAccount>) -> Rc<Queue> {
         let queue = Rc::new(Queue {
-            queues: Rc::clone(self),
-            bytes_max,
+            share: Rc::clone(share),
             account,
             state: RefCell::new(State {
                 waiting: VecDeque::new(),
                 waiting_bytes: 0,
                 in_flight_bytes: 0,
                 staged_bytes: 0,
+                reserved_bytes: 0,
                 reservation: self.budget.reservation(),
             }),
         });
@@ -61,15 +89,14 @@ impl Queues {
 
     /// Gives up oldest blocks of the fullest queues until the budget holds or nothing waits.
     fn relieve(&self) {
-        while self.budget.is_exceeded() {
-            let queues = self.queues.borrow();
-            let fullest =
-                queues.iter().filter_map(Weak::upgrade).max_by_key(|queue| queue.waiting_bytes());
-            match fullest {
-                Some(queue) if queue.drop_oldest() => {}
-                _ => break,
-            }
-        }
+        while self.budget.is_exceeded() && self.drop_oldest(|_| true) {}
+    }
+
+    /// Gives up the oldest block of the fullest queue among these; false when none waits.
+    fn drop_oldest(&self, among: impl Fn(&Queue) -> bool) -> bool {
+        let queues = self.queues.borrow();
+        let open = queues.iter().filter_map(Weak::upgrade).filter(|queue| among(queue));
+        open.max_by_key(|queue| queue.waiting_bytes()).is_some_and(|queue| queue.drop_oldest())
     }
 }
 
@@ -79,7 +106,15 @@ struct State {
     in_flight_bytes: u64,
     /// Held by transactions under way and the open batch.
     staged_bytes: u64,
+    /// What the share and the budget know of, in bytes.
+    reserved_bytes: u64,
     reservation: Reservation,
+}
+
+impl Share {
+    fn is_exceeded(&self) -> bool {
+        self.bytes.get() > self.bytes_max
+    }
 }
 
 impl State {
@@ -90,8 +125,7 @@ impl State {
 
 /// Blocks of one destination, oldest first.
 pub struct Queue {
-    queues: Rc<Queues>,
-    bytes_max: u64,
+    share: Rc<Share>,
     account: Rc<ExporterAccount>,
     state: RefCell<State>,
 }
@@ -139,8 +173,7 @@ impl Queue {
 
     /// True when even an empty queue leaves no room for what is staged and in flight.
     pub fn is_overfull(&self) -> bool {
-        let state = self.state.borrow();
-        state.held_bytes() > self.bytes_max || self.queues.budget.is_exceeded()
+        self.share.is_exceeded() || self.share.queues.budget.is_exceeded()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -170,16 +203,20 @@ impl Queue {
 
     /// Restores both bounds and shows the result.
     fn settle(&self) {
-        while self.state.borrow().held_bytes() > self.bytes_max && self.drop_oldest() {}
         self.reserve();
-        self.queues.relieve();
+        let Share { queues, .. } = &*self.share;
+        let is_ours = |queue: &Queue| Rc::ptr_eq(&queue.share, &self.share);
+        while self.share.is_exceeded() && queues.drop_oldest(is_ours) {}
+        queues.relieve();
     }
 
     fn reserve(&self) {
         let mut state = self.state.borrow_mut();
         let bytes = state.held_bytes();
+        self.share.bytes.set(self.share.bytes.get() + bytes - state.reserved_bytes);
+        state.reserved_bytes = bytes;
         state.reservation.resize(bytes);
-        self.account.held(bytes);
+        self.account.held(self.share.bytes.get());
     }
 
     /// Gives up the oldest waiting block; false when none waits.
@@ -202,7 +239,8 @@ mod tests {
     use crate::observe::Registry;
 
     fn block(items: u64, bytes: usize) -> Block {
-        Block { body: vec![0; bytes], raw_bytes: 0, items, born: Instant::now() }
+        let born = Instant::now();
+        Block { body: vec![0; bytes], raw_bytes: 0, items, born, pieces: Vec::new() }
     }
 
     fn queues(budget_bytes: u64, shares: &[u64]) -> (Rc<Budget>, Vec<Rc<Queue>>) {
@@ -231,7 +269,7 @@ mod tests {
         }
         assert!(budget.bytes_used() <= 10_000);
         let first = queues[0].take().unwrap();
-        assert_eq!(first.items, 4, "blocks of about 1,056 bytes: nine fit");
+        assert_eq!(first.items, 4, "blocks of about 1,080 bytes: nine fit");
         assert_eq!(queues[0].account.queued_items(), (4..=12).sum::<u64>());
     }
 
@@ -247,6 +285,30 @@ mod tests {
         assert!(budget.bytes_used() <= 10_000);
         assert!(queues[0].account.queued_items() >= 3);
         assert!(queues[1].account.queued_items() >= 3);
+    }
+
+    #[test]
+    fn queues_of_one_share_give_way_together() {
+        let registry = Registry::new();
+        let queues = Queues::new(Budget::new(100_000));
+        let share = queues.share(10_000);
+        let [few, many] = ["traces", "logs"].map(|signal| {
+            let account = ExporterAccount::new(&registry, "otlp", "h", signal);
+            queues.open_in(&share, Rc::new(account))
+        });
+        push(&few, 1, 1000);
+        for _ in 0..20 {
+            push(&many, 1, 1000);
+        }
+        assert_eq!((few.account.queued_items(), many.account.queued_items()), (1, 8));
+        let mut page = String::new();
+        registry.render(&mut page);
+        let bytes =
+            format!("queue_bytes{{exporter=\"otlp\",destination=\"h\"}} {}", share.bytes.get());
+        assert!(page.contains(&bytes), "{page}");
+        few.clear("shutdown");
+        many.clear("shutdown");
+        assert_eq!(share.bytes.get(), 0);
     }
 
     #[test]

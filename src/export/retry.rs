@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::aws::time::parse_http_date;
+
 /// The first wait lies within a second even with jitter.
 const FIRST_MS: f64 = 800.0;
 const WAIT_MS_MAX: f64 = 30_000.0;
@@ -23,6 +25,8 @@ pub enum Verdict {
     TooLarge,
     /// Credentials were refused; refreshed ones may help once.
     Unauthorized,
+    /// Something in the request is bad; parts of it may pass.
+    BadData,
     /// Given up, with the server's words in the log.
     Refused,
 }
@@ -33,6 +37,7 @@ pub fn classify(status: u16) -> Verdict {
         200..=299 => Verdict::Sent,
         408 | 429 | 500..=599 => Verdict::Retry,
         413 => Verdict::TooLarge,
+        400 => Verdict::BadData,
         401 | 403 => Verdict::Unauthorized,
         _ => Verdict::Refused,
     }
@@ -66,28 +71,8 @@ pub fn retry_after(text: &str, now_s: i64) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let wait_s = http_date_s(text.trim())? - now_s;
+    let wait_s = parse_http_date(text)? / 1000 - now_s;
     (wait_s > 0).then(|| Duration::from_secs(wait_s as u64))
-}
-
-/// Unix time of `Sun, 06 Nov 1994 08:49:37 GMT`.
-pub fn http_date_s(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, rest) = text.split_once(", ")?;
-    let mut words = rest.strip_suffix(" GMT")?.split(' ');
-    let day: i64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
-    let month_name = words.next()?;
-    let month = MONTHS.iter().position(|month| *month == month_name)? as i64 + 1;
-    let year: i64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
-    let mut time = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let in_range =
-        (0..24).contains(&hour) && (0..60).contains(&minute) && (0..61).contains(&second);
-    // Days since 1970-01-01, counted in years that begin in March.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    in_range.then_some((days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 #[cfg(test)]
@@ -100,7 +85,7 @@ mod tests {
             (200, Verdict::Sent),
             (204, Verdict::Sent),
             (301, Verdict::Refused),
-            (400, Verdict::Refused),
+            (400, Verdict::BadData),
             (401, Verdict::Unauthorized),
             (403, Verdict::Unauthorized),
             (404, Verdict::Refused),
@@ -135,7 +120,6 @@ mod tests {
     #[test]
     fn retry_after_in_both_forms() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(http_date_s(date), Some(784_111_777));
         assert_eq!(retry_after("120", 0), Some(Duration::from_secs(120)));
         assert_eq!(retry_after(date, 784_111_770), Some(Duration::from_secs(7)));
         for bad in ["", "-1", "soon", "Sun, 06 Nov 1994 08:49:37", "Sun, 99 Foo 1994 1:2:3 GMT"] {

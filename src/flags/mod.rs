@@ -25,6 +25,7 @@ mod scrape;
 mod statsd;
 mod stdout;
 pub mod table;
+mod to_otlp;
 mod to_xray;
 mod value;
 
@@ -89,6 +90,7 @@ pub enum Receiver {
 // A handful exist, made once at the start: the size of the largest does not matter.
 #[allow(clippy::large_enum_variant)]
 pub enum Exporter {
+    Otlp(export::otlp::Config),
     RemoteWrite(export::remote_write::Config),
     Stdout(export::stdout::Config),
     Xray(export::xray::Config),

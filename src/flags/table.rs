@@ -7,7 +7,7 @@ use super::component::Component;
 use super::value::SWITCH;
 use super::{
     command, ecs, from_xray, otlp, pipeline, process, remote_write, scrape, statsd, stdout,
-    to_xray, Config, FlagError,
+    to_otlp, to_xray, Config, FlagError,
 };
 
 /// Headings of `--help`, in this order.
@@ -194,6 +194,19 @@ pub const FLAGS: &[Flag] = &[
         ..Flag::BASE
     },
     Flag {
+        name: "to-otlp",
+        role: Role::Exporters,
+        takes: Takes::Required,
+        address: "URL",
+        addresses_max: 1,
+        repeats: true,
+        settings: TO_OTLP,
+        client: true,
+        help: "send metrics, traces and logs to an OpenTelemetry endpoint",
+        fill: to_otlp::fill,
+        ..Flag::BASE
+    },
+    Flag {
         name: "to-xray",
         role: Role::Exporters,
         takes: Takes::Required,
@@ -212,7 +225,7 @@ pub const FLAGS: &[Flag] = &[
         takes: Takes::Optional,
         repeats: true,
         settings: STDOUT,
-        help: "print one line per sample; what happens where no --to-… is given",
+        help: "print one line per sample, span and log record; what happens without any --to-…",
         fill: stdout::fill,
         ..Flag::BASE
     },
@@ -394,6 +407,23 @@ const REMOTE_WRITE: &[Setting] = &[
 
 const TO_XRAY: &[Setting] = &[
     Setting::new("batch", DURATION, "1s", "how long documents are gathered for one request"),
+    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
+    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+];
+
+const TO_OTLP: &[Setting] = &[
+    Setting::new("signals", "LIST", "metrics,traces,logs", "what is sent there"),
+    Setting::new("protocol", to_otlp::PROTOCOLS, "http", "protobuf over HTTP/1.1, or gRPC"),
+    Setting::new("compression", to_otlp::COMPRESSIONS, "gzip", "of requests"),
+    Setting::new("batch", DURATION, "1s", "how long data is gathered for one request"),
+    Setting::new(
+        "metrics_url",
+        "URL",
+        "",
+        "where metrics go, instead of the address + /v1/metrics",
+    ),
+    Setting::new("traces_url", "URL", "", "where traces go, instead of the address + /v1/traces"),
+    Setting::new("logs_url", "URL", "", "where logs go, instead of the address + /v1/logs"),
     Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
     Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
 ];

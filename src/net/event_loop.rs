@@ -34,7 +34,11 @@ struct Timers {
     /// Due time and a number that keeps equal times apart.
     waiting: RefCell<BTreeMap<(Instant, u64), Waker>>,
     next_number: Cell<u64>,
-    /// Told when an earlier timer than the first one arrives.
+    /// When the loop is going to wake up. Never later than the first timer, and earlier when that
+    /// one was dropped: waking once for nothing costs less than arming the system's timer anew for
+    /// every request.
+    armed: Cell<Option<Instant>>,
+    /// Told when a timer arrives that is due before the loop would wake up.
     earlier: Notify,
 }
 
@@ -139,7 +143,10 @@ fn timed<T>(poll: impl FnOnce() -> T) -> T {
 async fn drive_timers() {
     loop {
         let next = fire(Instant::now());
-        let arrived = TIMERS.with(|timers| timers.earlier.clone());
+        let arrived = TIMERS.with(|timers| {
+            timers.armed.set(next);
+            timers.earlier.clone()
+        });
         let wait = async {
             match next {
                 Some(due) => drop(Timer::at(due).await),
@@ -189,9 +196,9 @@ impl Future for Sleep {
                 timers.next_number.set(number + 1);
                 self.number = Some(number);
             }
-            let is_first = waiting.keys().next().is_none_or(|(due, _)| self.due < *due);
             waiting.insert((self.due, number), context.waker().clone());
-            if is_first {
+            if timers.armed.get().is_none_or(|armed| self.due < armed) {
+                timers.armed.set(Some(self.due));
                 timers.earlier.notify();
             }
             Poll::Pending

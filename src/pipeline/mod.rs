@@ -62,8 +62,14 @@ pub trait Exporter {
     /// bound is dropped and counted there.
     fn segment(&self, _document: &[u8], _items: u64) {}
 
-    /// Opens an empty staging area for one transaction of samples.
-    fn begin(self: Rc<Self>) -> Box<dyn Staging>;
+    /// Opens an empty staging area for one OTLP request, if it takes the signal as bytes and piece
+    /// by piece; one that does not gets the whole by [`Exporter::relay`].
+    fn begin_relay(self: Rc<Self>, _signal: Signal) -> Option<Box<dyn Relay>> {
+        None
+    }
+
+    /// Opens an empty staging area for one transaction of samples, which have `added`.
+    fn begin(self: Rc<Self>, added: &Rc<Added>) -> Box<dyn Staging>;
 
     /// Asks for what is left to be sent; the exporter's own task ends when it is.
     fn stop(&self);
@@ -86,6 +92,18 @@ pub trait Staging {
     /// Publishes everything taken, in order.
     fn commit(self: Box<Self>);
 }
+
+/// What one exporter holds of an OTLP request under way; dropping it discards it whole.
+pub trait Relay {
+    /// Takes at most [`RELAY_BYTES_MAX`] more.
+    fn push(&mut self, piece: &[u8]);
+
+    /// Publishes everything taken, which has `items`.
+    fn commit(self: Box<Self>, items: u64);
+}
+
+/// Bytes that an exporter of bytes gets at once.
+pub const RELAY_BYTES_MAX: usize = 64 * 1024;
 
 /// The way from every receiver to every exporter.
 pub struct Pipeline {
@@ -165,7 +183,7 @@ impl Pipeline {
             !matches!(exporter.takes(Signal::Metrics), Intake::Nothing)
         };
         let exporters = self.exporters.iter().filter(takes_metrics);
-        let staged = exporters.map(|exporter| Rc::clone(exporter).begin()).collect();
+        let staged = exporters.map(|exporter| Rc::clone(exporter).begin(&added)).collect();
         Transaction::to(Rc::clone(self), Rc::clone(account), added, staged)
     }
 }

@@ -9,11 +9,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Exporter, Intake, Pipeline, ReceiverAccount, Transaction};
-use crate::codec::otlp::{from_json, splice_resource, validate, Counts, Refusal, Signal};
+use super::{Exporter, Intake, Pipeline, ReceiverAccount, Relay, Transaction, RELAY_BYTES_MAX};
+use crate::codec::otlp::{from_json, splice_resource, Counts, Refusal, Signal, Validation};
 use crate::net::yield_now;
 use crate::observe::Counter;
 use crate::translate::{Out, Translator, Walk};
+
+/// Bytes of a body that are checked without a pause: a quarter of a millisecond.
+const VALIDATED_BYTES_MAX: usize = 256 * 1024;
 
 /// An exporter of samples and what turns points into them, one body at a time.
 struct ToSamples {
@@ -73,7 +76,7 @@ impl OtlpIntake {
                 body = protobuf;
                 counts
             }),
-            false => validate(signal, &mut body),
+            false => validate(signal, &mut body).await,
         };
         // How many items a body has that cannot be read is not known: the request counts as one.
         let counts = counts.inspect_err(|_| account.refuse(1, "malformed"))?;
@@ -84,29 +87,52 @@ impl OtlpIntake {
                 staged.push(self.translate(way, account, &body).await);
             }
         }
+        let relayed = self.relay(signal, &mut body, counts).await;
         account.accept(counts.items);
-        self.relay(signal, &body, counts);
+        for (exporter, relay) in relayed {
+            match relay {
+                Some(relay) => relay.commit(counts.items),
+                None => exporter.relay(signal, &body, counts.items),
+            }
+        }
         for transaction in staged {
             transaction.publish();
         }
         Ok(())
     }
 
-    /// Gives the body to all who take it as it is.
-    fn relay(&self, signal: Signal, body: &[u8], counts: Counts) {
-        let added = self.pipeline.added();
-        let attributes = &added.attributes;
-        let mut spliced = Vec::new();
-        let takes_bytes = |exporter: &&Rc<dyn Exporter>| {
-            matches!(exporter.takes(signal), Intake::Bytes) && counts.items > 0
-        };
-        for exporter in self.pipeline.exporters.iter().filter(takes_bytes) {
-            if !attributes.is_empty() && spliced.is_empty() {
-                splice_resource(body, attributes, &mut spliced);
-            }
-            let prepared = if attributes.is_empty() { body } else { &spliced };
-            exporter.relay(signal, prepared, counts.items);
+    /// Adds what the task's resources lack, and stages the body at all who take it as it is.
+    async fn relay(
+        &self,
+        signal: Signal,
+        body: &mut Vec<u8>,
+        counts: Counts,
+    ) -> Vec<(&Rc<dyn Exporter>, Option<Box<dyn Relay>>)> {
+        let takes_bytes =
+            |exporter: &&Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
+        if counts.items == 0 {
+            return Vec::new();
         }
+        let exporters = self.pipeline.exporters.iter().filter(takes_bytes);
+        let mut relayed: Vec<_> =
+            exporters.map(|own| (own, Rc::clone(own).begin_relay(signal))).collect();
+        let added = self.pipeline.added();
+        if !relayed.is_empty() && !added.attributes.is_empty() {
+            let mut spliced = Vec::new();
+            splice_resource(body, &added.attributes, &mut spliced);
+            *body = spliced;
+        }
+        for (at, piece) in body.chunks(RELAY_BYTES_MAX).enumerate() {
+            if at > 0 {
+                yield_now().await;
+            }
+            for (_, relay) in &mut relayed {
+                if let Some(relay) = relay {
+                    relay.push(piece);
+                }
+            }
+        }
+        relayed
     }
 
     /// Points to samples for one exporter, staged.
@@ -118,11 +144,12 @@ impl OtlpIntake {
     ) -> Transaction {
         let _turn = Turn::of(&way.is_busy).await;
         let now_s = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
+        let added = self.pipeline.added();
         let mut transaction = Transaction::to(
             Rc::clone(&self.pipeline),
             Rc::clone(account),
-            self.pipeline.added(),
-            vec![Rc::clone(&way.exporter).begin()],
+            Rc::clone(&added),
+            vec![Rc::clone(&way.exporter).begin(&added)],
         );
         let mut walk = Walk::new(body);
         loop {
@@ -147,6 +174,15 @@ impl OtlpIntake {
         }
         transaction
     }
+}
+
+/// Checks a body, with pauses if it is long.
+async fn validate(signal: Signal, body: &mut [u8]) -> Result<Counts, Refusal> {
+    let mut validation = Validation::new(signal, body);
+    while !validation.piece(body, VALIDATED_BYTES_MAX)? {
+        yield_now().await;
+    }
+    Ok(validation.counts())
 }
 
 /// Held by whoever works with a translator; another waits its turn by yielding.

@@ -2,6 +2,8 @@
 //!
 //! Only the receiver counts what it takes; nothing is refused here.
 
+use std::rc::Rc;
+
 use super::{Exporter, Intake, Pipeline};
 use crate::codec::otlp::{splice_resource, Signal};
 
@@ -34,7 +36,14 @@ impl Pipeline {
             }
         };
         for exporter in self.exporters.iter().filter(|exporter| takes_spans(&***exporter)) {
-            exporter.relay(Signal::Traces, body, items);
+            // A document is no longer than one piece of a relay.
+            match Rc::clone(exporter).begin_relay(Signal::Traces) {
+                Some(mut relay) => {
+                    relay.push(body);
+                    relay.commit(items);
+                }
+                None => exporter.relay(Signal::Traces, body, items),
+            }
         }
     }
 }

@@ -140,7 +140,7 @@ mod tests {
         fn takes(&self, _: Signal) -> Intake {
             Intake::Samples(translate::Config::default())
         }
-        fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+        fn begin(self: Rc<Self>, _added: &Rc<Added>) -> Box<dyn Staging> {
             Box::new(Recording((*self).clone(), Vec::new()))
         }
         fn stop(&self) {}

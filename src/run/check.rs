@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use crate::aws::task_metadata::parse_task;
 use crate::aws::{Aws, Environment};
+use crate::export::otlp::{self, Otlp};
 use crate::export::queue::Queues;
-use crate::export::remote_write::{RemoteWrite, Sender};
+use crate::export::remote_write::{self, RemoteWrite, Sender};
 use crate::export::xray;
 use crate::flags::{Config, Exporter};
 use crate::net::{self, dns::Resolver};
@@ -29,34 +30,65 @@ pub fn check(config: Config) -> Result<(), String> {
             report.line("task metadata", result)?;
         }
         for exporter in config.exporters {
-            let config = match exporter {
-                Exporter::RemoteWrite(config) => config,
-                Exporter::Xray(config) => {
-                    let name = format!("xray at {}", config.endpoint.authority());
-                    let exporter = xray::Xray::new(config, &name, &registry, &queues, 0);
-                    let mut sender = xray::Sender::new(exporter, Rc::clone(&resolver), &aws)
-                        .map_err(|error| format!("--to-xray: {error}"))?;
-                    report.line(&name, sender.check().await)?;
-                    continue;
-                }
-                Exporter::Stdout(_) => continue,
-            };
-            let name = config.client.name.clone().unwrap_or_else(|| config.url.authority());
-            let name = format!("remote write to {name}");
-            let exporter = RemoteWrite::new(config, &name, &registry, &queues, 0);
-            let mut sender = Sender::new(exporter, Rc::clone(&resolver), &aws)
-                .map_err(|error| format!("--to-remote-write: {error}"))?;
-            if let Some(result) = sender.check_credentials().await {
-                let is_lacking = result.is_err();
-                report.line(&format!("{name}: credentials"), result)?;
-                if is_lacking {
-                    continue;
-                }
+            let around = (&registry, &queues, &resolver, &aws);
+            match exporter {
+                Exporter::RemoteWrite(config) => remote_write(config, around, &mut report).await?,
+                Exporter::Otlp(config) => otlp(config, around, &mut report).await?,
+                Exporter::Xray(config) => xray(config, around, &mut report).await?,
+                Exporter::Stdout(_) => {}
             }
-            report.line(&name, sender.check().await)?;
         }
         report.end()
     })
+}
+
+/// What every exporter is built from.
+type Around<'a> = (&'a Rc<Registry>, &'a Rc<Queues>, &'a Rc<Resolver>, &'a Rc<Aws>);
+
+async fn remote_write(
+    config: remote_write::Config,
+    (registry, queues, resolver, aws): Around<'_>,
+    report: &mut Report,
+) -> Result<(), String> {
+    let name = config.client.name.clone().unwrap_or_else(|| config.url.authority());
+    let name = format!("remote write to {name}");
+    let exporter = RemoteWrite::new(config, &name, registry, queues, 0);
+    let mut sender = Sender::new(exporter, resolver, aws)
+        .map_err(|error| format!("--to-remote-write: {error}"))?;
+    if report.credentials(&name, sender.check_credentials().await)? {
+        report.line(&name, sender.check().await)?;
+    }
+    Ok(())
+}
+
+/// Each signal has its own address.
+async fn otlp(
+    config: otlp::Config,
+    (registry, queues, resolver, aws): Around<'_>,
+    report: &mut Report,
+) -> Result<(), String> {
+    let name = config.client.name.clone().unwrap_or_else(|| config.url.authority());
+    let exporter = Otlp::new(config, &name, registry, queues, 0, 0);
+    let senders = exporter.senders(resolver, aws).map_err(|error| format!("--to-otlp: {error}"))?;
+    for (signal, mut sender) in senders {
+        let name = format!("otlp {} to {name}", signal.name());
+        if report.credentials(&name, sender.check_credentials().await)? {
+            report.line(&name, sender.check().await)?;
+        }
+    }
+    Ok(())
+}
+
+async fn xray(
+    config: xray::Config,
+    (registry, queues, resolver, aws): Around<'_>,
+    report: &mut Report,
+) -> Result<(), String> {
+    let name = format!("xray at {}", config.endpoint.authority());
+    let exporter = xray::Xray::new(config, &name, registry, queues, 0);
+    let mut sender = xray::Sender::new(exporter, Rc::clone(resolver), aws)
+        .map_err(|error| format!("--to-xray: {error}"))?;
+    report.line(&name, sender.check().await)
 }
 
 /// Lines on stdout, and how many told of a failure.
@@ -72,6 +104,18 @@ impl Report {
             Ok(answer) => say(&format!("{what}: ok ({answer})\n")),
             Err(why) => say(&format!("{what}: {why}\n")),
         }
+    }
+
+    /// The line about a destination's credentials, where it has some; false if they are lacking.
+    fn credentials(
+        &mut self,
+        name: &str,
+        result: Option<Result<String, String>>,
+    ) -> Result<bool, String> {
+        let Some(result) = result else { return Ok(true) };
+        let is_there = result.is_ok();
+        self.line(&format!("{name}: credentials"), result)?;
+        Ok(is_there)
     }
 
     fn end(self) -> Result<(), String> {

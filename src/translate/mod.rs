@@ -18,7 +18,7 @@ mod label_set;
 mod names;
 mod point;
 mod prefork;
-mod regroup;
+pub mod regroup;
 pub mod segment;
 mod to_samples;
 mod values;
@@ -27,7 +27,7 @@ mod values;
 mod tests;
 
 pub use config::{Config, Names, ResourceLabels};
-pub use regroup::Regroup;
+pub use regroup::{Regroup, Starts};
 pub use to_samples::{Report, Translator, Walk};
 
 use crate::model::{Family, Sample};

@@ -11,8 +11,8 @@ use foldhash::quality::FixedState;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use crate::codec::otlp::{
-    resource_metrics, AnyValue, Attribute, Attributes, Data, Metric, Metrics, Points,
-    ResourceMetrics, Resources, ScopeMetrics, Scopes,
+    resource_metrics, AnyValue, Attribute, Attributes, Data, Metric, Metrics, Points, Resource,
+    Resources, Scope, Scopes,
 };
 use crate::model::{MetricType, Part};
 
@@ -57,7 +57,7 @@ impl Report {
 /// A body under way.
 pub struct Walk<'a> {
     resources: Resources<'a>,
-    resource: Option<ResourceMetrics<'a>>,
+    resource: Option<Resource<'a>>,
     scopes: Option<Scopes<'a>>,
     metrics: Option<Metrics<'a>>,
     pub(super) open: Option<Open<'a>>,
@@ -181,7 +181,7 @@ impl Translator {
         false
     }
 
-    fn open_resource<'a>(&mut self, walk: &mut Walk<'a>, resource: ResourceMetrics<'a>) {
+    fn open_resource<'a>(&mut self, walk: &mut Walk<'a>, resource: Resource<'a>) {
         self.set.clear();
         let job = Job::of(resource.attributes());
         let instance = if job.instance.is_empty() { &self.instance } else { job.instance };
@@ -195,7 +195,7 @@ impl Translator {
         (walk.resource, walk.scopes) = (Some(resource), Some(resource.scopes()));
     }
 
-    fn open_scope<'a>(&mut self, walk: &mut Walk<'a>, scope: ScopeMetrics<'a>) {
+    fn open_scope<'a>(&mut self, walk: &mut Walk<'a>, scope: Scope<'a>) {
         walk.metrics = Some(scope.metrics());
         let (name, version) = scope.name_and_version();
         let key = self.hasher.hash_one((walk.resource_key, name, version));

@@ -138,4 +138,35 @@ mod tests {
             r#"{"a":null,"b":true}"#,
         );
     }
+    #[test]
+    fn what_validation_passed_over_is_not_entered() {
+        use crate::codec::otlp::validate;
+        use crate::codec::protobuf::{push_bytes, push_message, push_tag_and_length};
+        // An array inside an array, a hundred thousand times, in a field of the outermost that
+        // nobody knows: written from the inside, which is the end.
+        let mut backwards: Vec<u8> = Vec::new();
+        for _ in 0..100_000 {
+            for tag in [0x0a, 0x2a] {
+                let mut head = Vec::new();
+                push_tag_and_length(&mut head, tag, backwards.len());
+                backwards.extend(head.iter().rev());
+            }
+        }
+        let deep: Vec<u8> = backwards.into_iter().rev().collect();
+        let mut body = Vec::new();
+        push_message(&mut body, 1, |out| {
+            push_message(out, 1, |out| {
+                push_message(out, 1, |out| {
+                    push_message(out, 2, |out| {
+                        push_message(out, 5, |out| push_bytes(out, 2, &deep))
+                    });
+                });
+            });
+        });
+        assert!(validate(Signal::Metrics, &mut body).is_ok());
+        let attribute = resource_metrics(&body).next().unwrap().attributes().next().unwrap();
+        let mut out = String::new();
+        push_value(&mut out, attribute.value);
+        assert_eq!(out, "[]");
+    }
 }

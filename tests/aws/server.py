@@ -1,5 +1,5 @@
-"""What a task meets of AWS, on one loopback port: a remote-write endpoint that checks signatures with
-botocore, STS, the container credential endpoint, task metadata and IMDSv2.
+"""What a task meets of AWS, on one loopback port: endpoints for remote write and OTLP that check
+signatures with botocore, STS, the container credential endpoint, task metadata and IMDSv2.
 
     server.py UPSTREAM [ADDRESS PORT]
 
@@ -281,6 +281,8 @@ class Handler(BaseHTTPRequestHandler):
             message = f"User: {user} is not authorized to perform: aps:RemoteWrite on resource: ws"
             raise Refused("AccessDeniedException", message)
         count(f'writes{{arn="{arn}"}}')
+        if self.path.startswith("/v1/"):
+            return self.answer(200, "")  # an OTLP response that has nothing to say
         upstream = http.client.HTTPConnection(sys.argv[1])
         kept = ["Content-Type", "Content-Encoding", "X-Prometheus-Remote-Write-Version", "User-Agent"]
         headers = {name: self.headers[name] for name in kept if name in self.headers}

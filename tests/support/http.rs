@@ -99,6 +99,19 @@ pub fn get(address: SocketAddr, target: &str) -> io::Result<Message> {
     Message::read(&mut BufReader::new(&stream))?.ok_or_else(|| bad("an empty answer"))
 }
 
+/// Posts a body on a connection of its own.
+pub fn post(address: SocketAddr, target: &str, media: &str, body: &[u8]) -> io::Result<Message> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(super::SOON))?;
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: {media}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    (&stream).write_all(&[head.as_bytes(), body].concat())?;
+    Message::read(&mut BufReader::new(&stream))?.ok_or_else(|| bad("an empty answer"))
+}
+
 /// Percent-encodes one query value (RFC 3986, section 2.1).
 pub fn encode(value: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

@@ -1,6 +1,7 @@
 //! An OTLP receiver in a thread of the test, whose sink shows what came in.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
@@ -103,4 +104,30 @@ impl Drop for OtlpReceiver {
             let _ = thread.join();
         }
     }
+}
+
+/// A field of a protobuf message (the length is below 128).
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(content.len()).expect("a short one")], content].concat()
+}
+
+/// A request of traces with a span of that name.
+pub fn span(name: &str) -> Vec<u8> {
+    let ids = [field(1, &[1; 16]), field(2, &[2; 8])].concat();
+    let span = [ids, field(5, name.as_bytes())].concat();
+    field(1, &field(2, &field(2, &span)))
+}
+
+/// Posts to otlet; the status.
+pub fn post(address: SocketAddr, signal: &str, body: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(address).expect("otlet");
+    let head = format!(
+        "POST /v1/{signal} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }

@@ -25,7 +25,14 @@ async function main() {
   const resource = resourceFromAttributes({ "service.name": "js-shop" });
   const spans = watched(new (load("trace").OTLPTraceExporter)(settings("/v1/traces")));
   const traces = new TracerProvider({ resource, spanProcessors: [new SimpleSpanProcessor({ exporter: spans })] });
-  traces.getTracer("t").startSpan("js-span").end();
+  const tracer = traces.getTracer("t", "1.0");
+  const attributes = { s: "täxt", i: -5, f: 0.5, b: true, l: ["a", "b"] };
+  const context = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", traceFlags: 1 };
+  const links = [{ context, attributes: { why: "test" } }];
+  const span = tracer.startSpan("js-span", { kind: 2, attributes, links });
+  span.addEvent("event", { turn: 1 });
+  span.setStatus({ code: 2, message: "went wrong" });
+  span.end();
   const exporter = watched(new (load("metrics").OTLPMetricExporter)(settings("/v1/metrics")));
   const reader = new PeriodicExportingMetricReader({ exporter });
   const metrics = new MeterProvider({ resource, readers: [reader] });
@@ -33,7 +40,7 @@ async function main() {
   const records = watched(new (load("logs").OTLPLogExporter)(settings("/v1/logs")));
   const processor = new SimpleLogRecordProcessor({ exporter: records });
   const logs = new LoggerProvider({ resource, processors: [processor] });
-  logs.getLogger("l").emit({ body: "js-line", severityText: "INFO" });
+  logs.getLogger("l").emit({ body: { line: "js-line", list: [1, "two"] }, severityText: "INFO" });
   for (const provider of [traces, metrics, logs]) {
     await provider.forceFlush();
     await provider.shutdown();

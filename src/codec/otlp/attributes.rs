@@ -1,5 +1,6 @@
 //! Attributes: keys and values over a validated body (opentelemetry-proto, common.proto).
 
+use super::resource::Children;
 use crate::codec::protobuf::{Fields, Nested, Wire};
 
 /// One attribute.
@@ -103,8 +104,9 @@ impl<'a> AnyValue<'a> {
 
     /// The elements of an array; none of anything else.
     pub fn elements(self) -> impl Iterator<Item = AnyValue<'a>> {
-        let AnyValue::Array(bytes) = self else { return Fields::default().map(element) };
-        Fields::new(bytes).map(element)
+        // Only these were validated: what an unknown field holds may nest without end.
+        let bytes = if let AnyValue::Array(bytes) = self { bytes } else { &[] };
+        Children::new(bytes, 1).map(AnyValue::read)
     }
 
     /// The entries of a map; none of anything else.
@@ -112,8 +114,4 @@ impl<'a> AnyValue<'a> {
         let bytes = if let AnyValue::Map(bytes) = self { bytes } else { &[] };
         Attributes::new(bytes, 1)
     }
-}
-
-fn element<'a>((_, value): (u32, Wire<'a>)) -> AnyValue<'a> {
-    AnyValue::read(value.bytes())
 }

@@ -103,6 +103,11 @@ fn submessage(
             push_bytes(out, number, b"");
             reader.skip()
         }
+        // As an older example of the specification has it (opentelemetry-proto,
+        // examples/events.json): the values without the object around them.
+        JsonKind::Array if schema.is_list() => {
+            push_message(out, number, |out| value(reader, 1, schema.kind(1), out))
+        }
         _ => fail(reader, "expected an object"),
     }
 }

@@ -92,6 +92,11 @@ fn snake_case_and_keys_in_any_order() {
 #[test]
 fn disguises() {
     record(r#""timeUnixNano":5"#, b"\x09\x05\0\0\0\0\0\0\0");
+    let list = |values: &str| format!(r#""body":{{"kvlistValue":{values}}}"#);
+    let values = r#"[{"key":"k","value":{"arrayValue":[{"boolValue":true}]}}]"#;
+    let expected = b"\x2a\x0f\x32\x0d\x0a\x0b\x0a\x01k\x12\x06\x2a\x04\x0a\x02\x10\x01";
+    record(&list(values), expected);
+    record(&list(&format!(r#"{{"values":{values}}}"#)), expected);
     record(r#""timeUnixNano":5e0"#, b"\x09\x05\0\0\0\0\0\0\0");
     record(r#""timeUnixNano":"5.0""#, b"\x09\x05\0\0\0\0\0\0\0");
     record(r#""timeUnixNano":18446744073709551615"#, b"\x09\xff\xff\xff\xff\xff\xff\xff\xff");

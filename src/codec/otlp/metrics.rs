@@ -1,122 +1,20 @@
-//! Cursors over a validated metrics body: resource, scope, metric, points (opentelemetry-proto,
-//! metrics.proto). Each is a borrowed slice; what it holds is read when it is asked for.
+//! Metrics over a validated metrics body, and their points (opentelemetry-proto, metrics.proto).
+//! Each is a borrowed slice; what it holds is read when it is asked for.
 
 use super::attributes::Attributes;
 use super::points::{ExponentialPoint, HistogramPoint, NumberPoint, SummaryPoint};
+use super::resource::Children;
 use crate::codec::protobuf::{Fields, Nested, Wire};
-
-/// The resources of a body, or of several bodies one after the other.
-pub fn resource_metrics(body: &[u8]) -> Resources<'_> {
-    Resources(Children::new(body, 1))
-}
-
-/// The resources of a body.
-#[derive(Clone, Copy, Debug)]
-pub struct Resources<'a>(Children<'a>);
-
-impl<'a> Iterator for Resources<'a> {
-    type Item = ResourceMetrics<'a>;
-
-    fn next(&mut self) -> Option<ResourceMetrics<'a>> {
-        self.0.next().map(|message| ResourceMetrics { message })
-    }
-}
-
-/// The scopes of a resource.
-#[derive(Clone, Copy, Debug)]
-pub struct Scopes<'a>(Children<'a>);
-
-impl<'a> Iterator for Scopes<'a> {
-    type Item = ScopeMetrics<'a>;
-
-    fn next(&mut self) -> Option<ScopeMetrics<'a>> {
-        self.0.next().map(|message| ScopeMetrics { message })
-    }
-}
 
 /// The metrics of a scope.
 #[derive(Clone, Copy, Debug)]
-pub struct Metrics<'a>(Children<'a>);
+pub struct Metrics<'a>(pub(super) Children<'a>);
 
 impl<'a> Iterator for Metrics<'a> {
     type Item = Metric<'a>;
 
     fn next(&mut self) -> Option<Metric<'a>> {
         self.0.next().map(Metric::read)
-    }
-}
-
-/// The submessages with one field number.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Children<'a> {
-    fields: Fields<'a>,
-    number: u32,
-}
-
-impl<'a> Children<'a> {
-    pub fn new(message: &'a [u8], number: u32) -> Children<'a> {
-        Children { fields: Fields::new(message), number }
-    }
-}
-
-impl<'a> Iterator for Children<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let number = self.number;
-        Some(self.fields.find(|(found, _)| *found == number)?.1.bytes())
-    }
-}
-
-/// One resource and its scopes.
-#[derive(Clone, Copy, Debug)]
-pub struct ResourceMetrics<'a> {
-    message: &'a [u8],
-}
-
-impl<'a> ResourceMetrics<'a> {
-    /// The resource's attributes.
-    pub fn attributes(self) -> Attributes<'a> {
-        Attributes::of_part(self.message, 1, 1)
-    }
-
-    pub fn scopes(self) -> Scopes<'a> {
-        Scopes(Children::new(self.message, 2))
-    }
-}
-
-/// One instrumentation scope and its metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct ScopeMetrics<'a> {
-    message: &'a [u8],
-}
-
-impl<'a> ScopeMetrics<'a> {
-    /// The scope's name and version.
-    pub fn name_and_version(self) -> (&'a str, &'a str) {
-        let mut found = ("", "");
-        for (number, value) in Nested::new(self.message, 1) {
-            match number {
-                1 => found.0 = value.text(),
-                2 => found.1 = value.text(),
-                _ => {}
-            }
-        }
-        found
-    }
-
-    pub fn attributes(self) -> Attributes<'a> {
-        Attributes::of_part(self.message, 1, 3)
-    }
-
-    pub fn schema_url(self) -> &'a str {
-        let fields = Fields::new(self.message);
-        fields.filter(|(number, _)| *number == 3).last().map_or("", |(_, value)| value.text())
-    }
-
-    pub fn metrics(self) -> Metrics<'a> {
-        Metrics(Children::new(self.message, 2))
     }
 }
 

@@ -2,7 +2,7 @@
 //! (opentelemetry-proto, metrics.proto). Times are Unix nanoseconds, 0 where not said.
 
 use super::attributes::Attributes;
-use super::metrics::Children;
+use super::resource::Children;
 use crate::codec::protobuf::{Fields, Fixed64s, Nested, Varints};
 
 /// The bit of `flags` that says that there is no value: the series ends (DataPointFlags).

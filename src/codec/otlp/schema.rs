@@ -73,6 +73,11 @@ impl Message {
         Message { is_item: true, ..Message::new(fields) }
     }
 
+    /// Whether it is an ArrayValue or a KeyValueList: nothing but values.
+    pub fn is_list(&self) -> bool {
+        matches!(self.fields, [Field { name: "values", .. }])
+    }
+
     /// What field `number` holds.
     #[inline]
     pub fn kind(&self, number: u32) -> Kind {
@@ -298,7 +303,7 @@ static SCOPE_LOGS: Message = Message::new(&[
     field(3, "schemaUrl", Text),
 ]);
 #[rustfmt::skip]
-static SEVERITY: Enum = Enum {
+pub static SEVERITY: Enum = Enum {
     prefix: "SEVERITY_NUMBER_",
     values: &[
         "UNSPECIFIED",

@@ -6,8 +6,21 @@ use crate::codec::protobuf::{push_bytes, push_message};
 
 fn checked(signal: Signal, body: &[u8]) -> Result<(Counts, Vec<u8>), &'static str> {
     let mut body = body.to_vec();
-    let counts = validate(signal, &mut body).map_err(|refusal| refusal.reason)?;
-    Ok((counts, body))
+    let refusal = |refusal: Refusal| refusal.reason;
+    let mut in_pieces = Validation::new(signal, &body);
+    let mut pieces = 0;
+    let paused = loop {
+        // At least one field is read in each.
+        match in_pieces.piece(&mut body.clone(), 1) {
+            Ok(true) => break Ok(in_pieces.counts().items),
+            Err(why) => break Err(refusal(why)),
+            Ok(false) => pieces += 1,
+        }
+        assert!(pieces <= body.len());
+    };
+    let counts = validate(signal, &mut body).map_err(refusal);
+    assert_eq!(paused, counts.map(|counts| counts.items), "pauses change nothing");
+    Ok((counts?, body))
 }
 
 #[track_caller]
@@ -119,6 +132,17 @@ fn depth_is_bounded() {
     let refused = checked(Signal::Metrics, &nested(30));
     assert_eq!(refused, Err("messages are nested too deeply"));
     assert_eq!(checked(Signal::Metrics, &nested(10_000)), refused);
+}
+
+#[test]
+fn only_the_elements_of_an_array_are_its_elements() {
+    // Two elements, and between them what looks like one under a number that nobody knows; there
+    // validation looks for no depth, so that nobody may go into it.
+    let body = around(b"\x12\x0c\x2a\x0a\x0a\x02\x18\x07\x12\x00\x0a\x02\x10\x01");
+    items(Signal::Metrics, &body, 0);
+    let attribute = resource_metrics(&body).next().unwrap().attributes().next().unwrap();
+    let shown: Vec<_> = attribute.value.elements().map(|e| format!("{e:?}")).collect();
+    assert_eq!(shown, ["Int(7)", "Bool(true)"]);
 }
 
 /// Reads whatever a cursor can reach, valid or not.

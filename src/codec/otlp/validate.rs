@@ -38,67 +38,137 @@ impl std::fmt::Display for Refusal {
 
 /// Checks a body and repairs its strings.
 pub fn validate(signal: Signal, body: &mut [u8]) -> Result<Counts, Refusal> {
-    let mut counts = Counts::default();
-    message(body, schema::request(signal), 1, &mut counts)?;
-    Ok(counts)
+    let mut validation = Validation::new(signal, body);
+    while !validation.piece(body, usize::MAX)? {}
+    Ok(validation.counts)
+}
+
+/// A message under way.
+#[derive(Clone, Copy)]
+struct Open {
+    schema: &'static Message,
+    /// The byte of the body behind it.
+    end: usize,
+}
+
+/// A check that can pause, for bodies of many MiB.
+pub struct Validation {
+    /// Messages inside one another, the outermost first.
+    open: Vec<Open>,
+    at: usize,
+    counts: Counts,
+}
+
+impl Validation {
+    /// Begins with `body`, which must be the same in all calls.
+    pub fn new(signal: Signal, body: &[u8]) -> Validation {
+        let request = Open { schema: schema::request(signal), end: body.len() };
+        Validation { open: vec![request], at: 0, counts: Counts::default() }
+    }
+
+    /// What was found, once [`Validation::piece`] has said that all is read.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Checks on for about `bytes_max`; true when all of the body is good.
+    pub fn piece(&mut self, body: &mut [u8], bytes_max: usize) -> Result<bool, Refusal> {
+        let pause_at = self.at.saturating_add(bytes_max);
+        while let Some(&Open { schema, end }) = self.open.last() {
+            if self.at >= pause_at {
+                return Ok(false);
+            }
+            if self.at == end {
+                self.open.pop();
+                continue;
+            }
+            self.field(body, schema, end)?;
+        }
+        Ok(true)
+    }
+
+    /// Checks the next field of a message that ends at `end`; opens it if it is a message.
+    #[inline]
+    fn field(
+        &mut self,
+        body: &mut [u8],
+        schema: &'static Message,
+        end: usize,
+    ) -> Result<(), Refusal> {
+        let at = self.at;
+        // Most fields are short and have a tag of one byte: those take a third of the time so.
+        if let Some(&[tag @ ..0x80, length @ ..0x80]) = body.get(at..at + 2) {
+            let (start, field_end) = (at + 2, at + 2 + usize::from(length));
+            if tag & 7 == 2 && tag >= 8 && field_end <= end {
+                return self.delimited(body, schema.kind(u32::from(tag >> 3)), start, field_end);
+            }
+        }
+        let mut fields = Fields::new(&body[at..end]);
+        let field = match fields.read() {
+            Ok(Some(field)) => field,
+            Ok(None) => {
+                // Groups of proto2, which are skipped.
+                self.at = end;
+                return Ok(());
+            }
+            Err(error) => return refuse(error.reason(), at),
+        };
+        let field_end = end - fields.rest().len();
+        let kind = schema.kind(field.0);
+        match field.1 {
+            Wire::Bytes(child) => {
+                let start = field_end - child.len();
+                self.delimited(body, kind, start, field_end)
+            }
+            scalar if !may_be(kind, scalar) => refuse(WRONG_WIRE_TYPE, at),
+            _ => {
+                self.at = field_end;
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks the inside of a length-delimited field.
+    #[inline]
+    fn delimited(
+        &mut self,
+        body: &mut [u8],
+        kind: Kind,
+        start: usize,
+        end: usize,
+    ) -> Result<(), Refusal> {
+        let bytes = &mut body[start..end];
+        match kind {
+            Kind::Messages(child) if child.is_attribute && is_plain_attribute(bytes) => {}
+            Kind::Message(schema) | Kind::Messages(schema) => {
+                // The request itself has depth 1.
+                if self.open.len() >= DEPTH_MAX as usize {
+                    return refuse(Error::Depth.reason(), start);
+                }
+                self.counts.items += u64::from(schema.is_item);
+                self.open.push(Open { schema, end });
+                self.at = start;
+                return Ok(());
+            }
+            _ => content(bytes, kind, &mut self.counts)
+                .map_err(|refusal| Refusal { offset: start + refusal.offset, ..refusal })?,
+        }
+        self.at = end;
+        Ok(())
+    }
 }
 
 fn refuse<T>(reason: &'static str, offset: usize) -> Result<T, Refusal> {
     Err(Refusal { reason, offset })
 }
 
-/// Checks one message and what is in it.
-fn message(
-    bytes: &mut [u8],
-    schema: &Message,
-    depth: u32,
-    counts: &mut Counts,
-) -> Result<(), Refusal> {
-    if depth > DEPTH_MAX {
-        return refuse(Error::Depth.reason(), 0);
-    }
-    counts.items += u64::from(schema.is_item);
-    let mut at = 0;
-    loop {
-        // Most fields are short and have a tag of one byte: those take a third of the time so.
-        if let Some(&[tag @ ..0x80, length @ ..0x80]) = bytes.get(at..at + 2) {
-            let (start, end) = (at + 2, at + 2 + usize::from(length));
-            if tag & 7 == 2 && tag >= 8 && end <= bytes.len() {
-                let kind = schema.kind(u32::from(tag >> 3));
-                delimited(&mut bytes[start..end], kind, depth, counts)
-                    .map_err(|refusal| Refusal { offset: start + refusal.offset, ..refusal })?;
-                at = end;
-                continue;
-            }
-        }
-        let mut fields = Fields::new(&bytes[at..]);
-        let field = match fields.read() {
-            Ok(Some(field)) => field,
-            Ok(None) => return Ok(()),
-            Err(error) => return refuse(error.reason(), at),
-        };
-        let end = bytes.len() - fields.rest().len();
-        let kind = schema.kind(field.0);
-        match field.1 {
-            Wire::Bytes(child) => {
-                let start = end - child.len();
-                delimited(&mut bytes[start..end], kind, depth, counts)
-                    .map_err(|refusal| Refusal { offset: start + refusal.offset, ..refusal })?;
-            }
-            scalar if !may_be(kind, scalar) => return refuse(WRONG_WIRE_TYPE, at),
-            _ => {}
-        }
-        at = end;
-    }
-}
-
 const WRONG_WIRE_TYPE: &str = "a field has the wrong wire type";
 const WRONG_ID_LENGTH: &str = "a trace or span id has the wrong length";
 const WRONG_PACKED_LENGTH: &str = "a packed field has a wrong length";
 
-/// Checks the inside of a length-delimited field.
+/// Checks the inside of a length-delimited field that is no message.
 #[inline]
-fn delimited(bytes: &mut [u8], kind: Kind, depth: u32, counts: &mut Counts) -> Result<(), Refusal> {
+fn content(bytes: &mut [u8], kind: Kind, counts: &mut Counts) -> Result<(), Refusal> {
     match kind {
         Kind::Text | Kind::Texts => {
             if std::str::from_utf8(bytes).is_err() {
@@ -107,8 +177,6 @@ fn delimited(bytes: &mut [u8], kind: Kind, depth: u32, counts: &mut Counts) -> R
             }
             Ok(())
         }
-        Kind::Messages(child) if child.is_attribute && is_plain_attribute(bytes) => Ok(()),
-        Kind::Message(child) | Kind::Messages(child) => message(bytes, child, depth + 1, counts),
         Kind::Id(length) if bytes.is_empty() || bytes.len() == length => Ok(()),
         Kind::Id(_) => refuse(WRONG_ID_LENGTH, 0),
         Kind::Bytes | Kind::Unknown => Ok(()),

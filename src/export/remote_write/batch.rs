@@ -110,6 +110,7 @@ impl Batch {
             raw_bytes: batch.elements_raw_bytes,
             items: batch.items,
             born: batch.born.unwrap_or(now),
+            pieces: Vec::new(),
         }
     }
 

@@ -34,6 +34,11 @@ impl MetadataSent {
         (!fresh).then_some(fingerprint)
     }
 
+    /// Forgets what the destination was told, since some of it may not have arrived.
+    pub fn forget(&mut self) {
+        self.at.clear();
+    }
+
     /// Remembers what was published.
     pub fn sent(&mut self, fingerprints: &[u64], now: Instant) {
         for fingerprint in fingerprints {
@@ -66,6 +71,8 @@ mod tests {
         assert!(sent.due(&Family { help: "B.", ..family }, start).is_some());
         assert_eq!(sent.due(&family, start + RESEND), Some(fingerprint));
         assert_eq!(sent.due(&Family::default(), start), None);
+        sent.forget();
+        assert_eq!(sent.due(&family, start), Some(fingerprint));
     }
 
     #[test]

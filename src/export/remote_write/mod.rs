@@ -16,16 +16,16 @@ mod sender;
 mod split;
 mod staging;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::codec::otlp::Signal;
 use crate::export::account::ExporterAccount;
-use crate::export::queue::{Block, Queue, Queues};
-use crate::net::Notify;
+use crate::export::outbox::Outbox;
+use crate::export::queue::{Block, Queues};
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Intake, Staging};
+use crate::pipeline::{Added, Exporter, Intake, Staging};
 
 use batch::{Batch, Workshop};
 use metadata::MetadataSent;
@@ -38,16 +38,10 @@ pub struct RemoteWrite {
     config: Config,
     /// The exporter's own labels, sorted.
     labels: Vec<(String, String)>,
-    account: Rc<ExporterAccount>,
-    queue: Rc<Queue>,
+    outbox: Rc<Outbox>,
     workshop: RefCell<Workshop>,
     open: RefCell<Batch>,
     metadata: RefCell<MetadataSent>,
-    /// Told when something was committed, and when to stop.
-    changed: Notify,
-    /// Told once when to stop waiting between retries.
-    hurry: Notify,
-    stopping: Cell<bool>,
 }
 
 impl RemoteWrite {
@@ -64,16 +58,12 @@ impl RemoteWrite {
         let mut labels = config.labels.clone();
         labels.sort();
         Rc::new(RemoteWrite {
-            queue: queues.open(queue_bytes_max, Rc::clone(&account)),
-            account,
+            outbox: Outbox::new(queues.open(queue_bytes_max, Rc::clone(&account)), account),
             labels,
             config,
             workshop: RefCell::default(),
             open: RefCell::default(),
             metadata: RefCell::default(),
-            changed: Notify::default(),
-            hurry: Notify::default(),
-            stopping: Cell::new(false),
         })
     }
 
@@ -82,10 +72,10 @@ impl RemoteWrite {
     pub fn discard_queue(&self) -> usize {
         self.seal_open();
         let mut bytes = 0;
-        while let Some(block) = self.queue.take() {
+        while let Some(block) = self.outbox.queue.take() {
             bytes += block.body.len();
-            self.account.sent(block.items);
-            self.queue.landed(block.held_bytes());
+            self.outbox.account.sent(block.items);
+            self.outbox.queue.landed(block.held_bytes());
         }
         bytes
     }
@@ -103,10 +93,10 @@ impl RemoteWrite {
             if open.is_empty() {
                 return;
             }
-            self.queue.restage(open.held_bytes(), 0);
+            self.outbox.queue.restage(open.held_bytes(), 0);
             open.seal(&mut self.workshop.borrow_mut(), Instant::now())
         };
-        self.queue.push(block);
+        self.outbox.queue.push(block);
     }
 
     /// Publishes what a transaction staged: full blocks, and the batch that was left.
@@ -116,7 +106,7 @@ impl RemoteWrite {
             self.seal_open();
         }
         for block in sealed {
-            self.queue.push(block);
+            self.outbox.queue.push(block);
         }
         let (before, after) = {
             let mut open = self.open.borrow_mut();
@@ -124,8 +114,8 @@ impl RemoteWrite {
             open.append(&mut self.workshop.borrow_mut(), rest);
             (before, open.held_bytes())
         };
-        self.queue.restage(before, after);
-        self.changed.notify();
+        self.outbox.queue.restage(before, after);
+        self.outbox.changed.notify();
     }
 }
 
@@ -137,21 +127,16 @@ impl Exporter for RemoteWrite {
         }
     }
 
-    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+    fn begin(self: Rc<Self>, _added: &Rc<Added>) -> Box<dyn Staging> {
         Box::new(staging::Staged::new(self))
     }
 
     fn stop(&self) {
-        self.stopping.set(true);
-        self.changed.notify();
-        self.hurry.notify();
+        self.outbox.stop();
     }
 
     fn give_up(&self) -> u64 {
-        let left = self.account.queued_items();
-        self.queue.clear("shutdown");
-        self.account.dropped(self.account.queued_items(), "shutdown");
-        left
+        self.outbox.give_up()
     }
 
     fn trim(&self) {

@@ -13,7 +13,8 @@ pub fn halve(block: &Block, compressor: &mut Compressor) -> Option<[Block; 2]> {
     let mut half = |raw: &[u8], items| {
         let mut body = Vec::new();
         compressor.push(raw, &mut body);
-        Block { body, raw_bytes: raw.len() as u64, items, born: block.born }
+        let raw_bytes = raw.len() as u64;
+        Block { body, raw_bytes, items, born: block.born, pieces: Vec::new() }
     };
     Some([half(&raw[..middle], items), half(&raw[middle..], block.items - items)])
 }
@@ -53,7 +54,8 @@ mod tests {
     fn block(raw: &[u8], items: u64) -> Block {
         let mut body = Vec::new();
         Compressor::new().push(raw, &mut body);
-        Block { body, raw_bytes: raw.len() as u64, items, born: Instant::now() }
+        let raw_bytes = raw.len() as u64;
+        Block { body, raw_bytes, items, born: Instant::now(), pieces: Vec::new() }
     }
 
     #[test]

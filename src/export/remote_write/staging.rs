@@ -57,9 +57,9 @@ impl Staged {
         if held == self.held_bytes {
             return;
         }
-        self.exporter.queue.restage(self.held_bytes, held);
+        self.exporter.outbox.queue.restage(self.held_bytes, held);
         self.held_bytes = held;
-        if self.exporter.queue.is_overfull() && self.exporter.queue.is_empty() {
+        if self.exporter.outbox.queue.is_overfull() && self.exporter.outbox.queue.is_empty() {
             self.give_up_oldest();
         }
     }
@@ -76,7 +76,7 @@ impl Staged {
             self.items_dropped += block.items;
             block.held_bytes()
         };
-        self.exporter.queue.restage(self.held_bytes, self.held_bytes - freed);
+        self.exporter.outbox.queue.restage(self.held_bytes, self.held_bytes - freed);
         self.held_bytes -= freed;
     }
 }
@@ -100,10 +100,10 @@ impl Staging for Staged {
     }
 
     fn commit(mut self: Box<Self>) {
-        self.exporter.account.queue(self.items);
-        self.exporter.account.dropped(self.items_dropped, "queue_full");
+        self.exporter.outbox.account.queue(self.items);
+        self.exporter.outbox.account.dropped(self.items_dropped, "queue_full");
         self.exporter.metadata.borrow_mut().sent(&self.families, Instant::now());
-        self.exporter.queue.restage(mem::take(&mut self.held_bytes), 0);
+        self.exporter.outbox.queue.restage(mem::take(&mut self.held_bytes), 0);
         let sealed = mem::take(&mut self.sealed);
         let batch = mem::take(&mut self.batch);
         self.exporter.publish(sealed, batch);
@@ -112,7 +112,7 @@ impl Staging for Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        self.exporter.queue.restage(self.held_bytes, 0);
+        self.exporter.outbox.queue.restage(self.held_bytes, 0);
         let batch = mem::take(&mut self.batch);
         if let Ok(mut workshop) = self.exporter.workshop.try_borrow_mut() {
             batch.discard(&mut workshop);

@@ -49,7 +49,7 @@ fn encoded(values: std::ops::Range<u64>) -> Vec<u8> {
 
 impl Bench {
     fn stage(&self, values: std::ops::Range<u64>) -> Box<dyn Staging> {
-        let mut staging = Rc::clone(&self.exporter).begin();
+        let mut staging = Rc::clone(&self.exporter).begin(&Rc::default());
         for value in values {
             with_sample(value, |sample| staging.sample(sample));
         }
@@ -64,10 +64,10 @@ impl Bench {
     fn drain(&self) -> Vec<(u64, Vec<u8>)> {
         self.exporter.seal_open();
         let mut blocks = Vec::new();
-        while let Some(block) = self.exporter.queue.take() {
+        while let Some(block) = self.exporter.outbox.queue.take() {
             blocks.push((block.items, decompress(&block.body, block.raw_bytes).unwrap()));
-            self.exporter.queue.landed(block.held_bytes());
-            self.exporter.account.sent(block.items);
+            self.exporter.outbox.queue.landed(block.held_bytes());
+            self.exporter.outbox.account.sent(block.items);
         }
         blocks
     }
@@ -95,7 +95,7 @@ fn small_transactions_share_a_block() {
     bench.commit(0..3);
     bench.commit(3..7);
     bench.check(7.0, 0.0);
-    assert!(bench.exporter.open_due().is_some() && bench.exporter.queue.is_empty());
+    assert!(bench.exporter.open_due().is_some() && bench.exporter.outbox.queue.is_empty());
     assert_eq!(bench.drain(), [(7, encoded(0..7))]);
     bench.check(0.0, 0.0);
     assert!(bench.exporter.open_due().is_none());
@@ -186,7 +186,7 @@ fn a_transaction_larger_than_the_queue_keeps_its_newest() {
 fn giving_up_counts_what_was_left() {
     let bench = bench(10, 1 << 20, false);
     bench.commit(0..25);
-    let flying = bench.exporter.queue.take().unwrap();
+    let flying = bench.exporter.outbox.queue.take().unwrap();
     assert_eq!(bench.exporter.give_up(), 25);
     bench.check(0.0, 25.0);
     drop(flying);

@@ -1,11 +1,29 @@
-//! stdout exporter: one line per sample, for a person or (as JSON) for a machine.
+//! stdout exporter: one line per sample, span and log record, for a person or (as JSON) for a
+//! machine.
 //!
-//! Lines are made when a transaction is staged and queued in blocks when it is committed. Whoever
-//! reads may be slow, or gone: writing never blocks, what does not fit the queue is dropped oldest
-//! first and counted, and a closed stdout only counts.
+//! Lines of samples are made when a transaction is staged and queued in blocks when it is
+//! committed. Spans and log records wait as the body they came in and become lines when it is
+//! their turn: an OTLP body may be 16 MiB, its lines a multiple of that, and whoever sent it waits
+//! for the answer. So taking it costs one copy, the queue's bounds hold for bytes that are known,
+//! what is dropped at them was never rendered, and the work is done in pieces of about 64 KiB with
+//! a pause for everybody else in between. A piece walks over no more than validation did. Measured:
+//! a body of 60,000 spans, 14 MB, is answered in 70 ms and written in 0.5 s as text and 0.9 s as
+//! JSON (51 MB); `/metrics` answers within 25 ms all the while.
+//!
+//! Each signal has a queue of its own, since drops are counted by signal; they hold the exporter's
+//! share together, and the oldest block of all three is written first. Whoever reads may be slow,
+//! or gone: writing never blocks, what does not fit the queue is dropped oldest first and counted,
+//! and a closed stdout only counts.
 
+mod body;
 mod config;
+mod json;
 mod line;
+mod log_record;
+mod sample;
+mod span;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::mem;
@@ -19,19 +37,27 @@ use crate::model::{Family, Sample};
 use crate::net::{self, Notify};
 use crate::observe::output::Output;
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Intake, Staging};
+use crate::pipeline::{Added, Exporter, Intake, Staging};
 use crate::translate;
 
+pub use body::Lines;
 pub use config::{Config, Format};
+pub use line::LINE_BYTES_MAX;
 
 /// Size at which a block of lines is closed.
 const BLOCK_BYTES: usize = 32 * 1024;
 
-/// The queue towards stdout.
-pub struct Stdout {
-    format: Format,
+/// What one signal has of its own.
+struct Lane {
     account: Rc<ExporterAccount>,
     queue: Rc<Queue>,
+}
+
+/// The queues towards stdout.
+pub struct Stdout {
+    format: Format,
+    /// By signal: finished lines of metrics, bodies of traces and logs.
+    lanes: [Lane; 3],
     changed: Notify,
     stopping: Cell<bool>,
 }
@@ -44,40 +70,95 @@ impl Stdout {
         queues: &Rc<Queues>,
         queue_bytes_max: u64,
     ) -> Rc<Stdout> {
-        let account = Rc::new(ExporterAccount::new(registry, "stdout", destination, "metrics"));
+        let share = queues.share(queue_bytes_max);
+        let lane = |signal: Signal| {
+            let account = ExporterAccount::new(registry, "stdout", destination, signal.name());
+            let account = Rc::new(account);
+            Lane { queue: queues.open_in(&share, Rc::clone(&account)), account }
+        };
         Rc::new(Stdout {
             format: config.format,
-            queue: queues.open(queue_bytes_max, Rc::clone(&account)),
-            account,
+            lanes: Signal::ALL.map(lane),
             changed: Notify::default(),
             stopping: Cell::new(false),
         })
+    }
+
+    fn lane(&self, signal: Signal) -> &Lane {
+        &self.lanes[signal as usize]
+    }
+
+    /// Takes the oldest block of all signals.
+    fn take(&self) -> Option<(Signal, Block)> {
+        let born = |signal| Some((self.lane(signal).queue.oldest_born()?, signal));
+        let (_, signal) = Signal::ALL.into_iter().filter_map(born).min_by_key(|(born, _)| *born)?;
+        Some((signal, self.lane(signal).queue.take()?))
     }
 
     /// Writes until the exporter is stopped and nothing is left.
     pub async fn run(self: Rc<Self>) {
         let mut output = Output::stdout();
         loop {
-            let Some(block) = self.queue.take() else {
+            let Some((signal, block)) = self.take() else {
                 if self.stopping.get() {
                     return;
                 }
                 self.changed.notified().await;
                 continue;
             };
-            output.push(&block.body);
-            while !output.flush() {
-                net::writable(rustix::stdio::stdout()).await;
+            let mut writer = Writer { output: &mut output, account: &self.lane(signal).account };
+            match signal {
+                Signal::Metrics => writer.write(&block.body, block.items).await,
+                Signal::Traces => {
+                    writer.render(Lines::of_spans(&block.body, self.format), block.items).await;
+                }
+                Signal::Logs => {
+                    let lines = Lines::of_log_records(&block.body, self.format);
+                    writer.render(lines, block.items).await;
+                }
             }
-            if output.is_closed() {
-                log::warn!("stdout is closed; samples for it are dropped");
-                self.account.dropped(block.items, "closed");
-            } else {
-                self.account.sent(block.items);
-            }
-            self.queue.landed(block.held_bytes());
+            self.lane(signal).queue.landed(block.held_bytes());
             net::yield_now().await;
         }
+    }
+}
+
+/// What writes the block in flight.
+struct Writer<'a> {
+    output: &'a mut Output,
+    account: &'a ExporterAccount,
+}
+
+impl Writer<'_> {
+    /// Writes lines of so many items and counts these.
+    async fn write(&mut self, lines: &[u8], items: u64) {
+        self.output.push(lines);
+        while !self.output.flush() {
+            net::writable(rustix::stdio::stdout()).await;
+        }
+        if self.output.is_closed() {
+            log::warn!("stdout is closed; what is for it is dropped");
+            self.account.dropped(items, "closed");
+        } else {
+            self.account.sent(items);
+        }
+    }
+
+    /// Writes a body of so many items piece by piece.
+    async fn render(&mut self, mut body: Lines<'_>, mut items: u64) {
+        let mut text = String::new();
+        while items > 0 && !self.output.is_closed() {
+            text.clear();
+            let rendered = body.piece(&mut text);
+            if rendered == 0 {
+                break;
+            }
+            items = items.saturating_sub(rendered);
+            self.write(text.as_bytes(), rendered).await;
+            net::yield_now().await;
+        }
+        // Validation counted what the cursors find: without a reader this is the rest, else none.
+        self.account.dropped(items, "closed");
     }
 }
 
@@ -85,11 +166,19 @@ impl Exporter for Stdout {
     fn takes(&self, signal: Signal) -> Intake {
         match signal {
             Signal::Metrics => Intake::Samples(translate::Config::default()),
-            Signal::Traces | Signal::Logs => Intake::Nothing,
+            Signal::Traces | Signal::Logs => Intake::Bytes,
         }
     }
 
-    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+    fn relay(&self, signal: Signal, body: &[u8], items: u64) {
+        let lane = self.lane(signal);
+        lane.account.queue(items);
+        let (body, raw_bytes) = (body.to_vec(), body.len() as u64);
+        lane.queue.push(Block { body, raw_bytes, items, born: Instant::now(), pieces: Vec::new() });
+        self.changed.notify();
+    }
+
+    fn begin(self: Rc<Self>, _added: &Rc<Added>) -> Box<dyn Staging> {
         Box::new(Staged {
             exporter: self,
             sealed: Vec::new(),
@@ -106,9 +195,11 @@ impl Exporter for Stdout {
     }
 
     fn give_up(&self) -> u64 {
-        let left = self.account.queued_items();
-        self.queue.clear("shutdown");
-        self.account.dropped(self.account.queued_items(), "shutdown");
+        let left = self.lanes.iter().map(|lane| lane.account.queued_items()).sum();
+        for lane in &self.lanes {
+            lane.queue.clear("shutdown");
+            lane.account.dropped(lane.account.queued_items(), "shutdown");
+        }
         left
     }
 
@@ -133,10 +224,13 @@ impl Staged {
         let body = mem::take(&mut self.text).into_bytes();
         let raw_bytes = body.len() as u64;
         let items = mem::take(&mut self.lines);
-        let block = Block { body, raw_bytes, items, born: Instant::now() };
+        let born = Instant::now();
+        let block = Block { body, raw_bytes, items, born, pieces: Vec::new() };
         self.restage(self.sealed_bytes + block.held_bytes());
         self.sealed.push(block);
-        while self.exporter.queue.is_overfull() && self.exporter.queue.is_empty() {
+        let exporter = Rc::clone(&self.exporter);
+        let queue = &exporter.lane(Signal::Metrics).queue;
+        while queue.is_overfull() && queue.is_empty() {
             if self.sealed.is_empty() {
                 break;
             }
@@ -147,14 +241,14 @@ impl Staged {
     }
 
     fn restage(&mut self, bytes: u64) {
-        self.exporter.queue.restage(self.sealed_bytes, bytes);
+        self.exporter.lane(Signal::Metrics).queue.restage(self.sealed_bytes, bytes);
         self.sealed_bytes = bytes;
     }
 }
 
 impl Staging for Staged {
     fn sample(&mut self, sample: &Sample<'_>) {
-        line::push(&mut self.text, sample, self.exporter.format);
+        sample::push(&mut self.text, sample, self.exporter.format);
         self.lines += 1;
         if self.text.len() >= BLOCK_BYTES {
             self.seal();
@@ -166,12 +260,13 @@ impl Staging for Staged {
     fn commit(mut self: Box<Self>) {
         self.seal();
         let exporter = Rc::clone(&self.exporter);
-        exporter.account.queue(self.items_dropped);
-        exporter.account.dropped(self.items_dropped, "queue_full");
+        let lane = exporter.lane(Signal::Metrics);
+        lane.account.queue(self.items_dropped);
+        lane.account.dropped(self.items_dropped, "queue_full");
         self.restage(0);
         for block in mem::take(&mut self.sealed) {
-            exporter.account.queue(block.items);
-            exporter.queue.push(block);
+            lane.account.queue(block.items);
+            lane.queue.push(block);
         }
         exporter.changed.notify();
     }

@@ -28,7 +28,7 @@ use crate::codec::xray::DOCUMENT_BYTES_MAX;
 use crate::model::{Family, Sample};
 use crate::net::Notify;
 use crate::observe::Registry;
-use crate::pipeline::{Exporter, Intake, Staging};
+use crate::pipeline::{Added, Exporter, Intake, Staging};
 
 /// Documents in one request, as the X-Ray daemon sends them.
 pub const DOCUMENTS_MAX: usize = 50;
@@ -146,7 +146,8 @@ impl Xray {
         self.queue.restage(strings.capacity() as u64, 0);
         strings.shrink_to_fit();
         let raw_bytes = strings.len() as u64;
-        self.queue.push(Block { body: strings.into_bytes(), raw_bytes, items, born });
+        let (body, pieces) = (strings.into_bytes(), Vec::new());
+        self.queue.push(Block { body, raw_bytes, items, born, pieces });
     }
 }
 
@@ -171,7 +172,7 @@ impl Exporter for Xray {
         self.take(document, items);
     }
 
-    fn begin(self: Rc<Self>) -> Box<dyn Staging> {
+    fn begin(self: Rc<Self>, _added: &Rc<Added>) -> Box<dyn Staging> {
         Box::new(NoSamples)
     }
 

@@ -145,7 +145,7 @@ impl Sender {
                 }
                 Verdict::TooLarge => "too_large",
                 Verdict::Unauthorized => "unauthorized",
-                Verdict::Refused => "refused",
+                Verdict::BadData | Verdict::Refused => "refused",
             };
             return self.settle_dropped(&block, reason, &outcome);
         }
@@ -250,7 +250,8 @@ impl Sender {
         outcome.is_remedied = self.signer.observe(&refusal, clock::unix_ms()) != Advice::None;
         let verdict = &outcome.verdict;
         let is_denied = *verdict == Verdict::Unauthorized
-            || (*verdict == Verdict::Refused && refusal.error().is_stale());
+            || (matches!(verdict, Verdict::BadData | Verdict::Refused)
+                && refusal.error().is_stale());
         outcome.answer = match is_denied {
             true => self.signer.describe_denied(&refusal),
             false => self.signer.redact(outcome.answer),

@@ -6,7 +6,7 @@
 
 use std::future::{poll_fn, Future};
 use std::io;
-use std::task::{ready, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::body::BodyDecoder;
@@ -48,6 +48,9 @@ const LINGER_MS_MAX: u64 = 1_000;
 /// Bytes read at once.
 const READ_BYTES: usize = 8192;
 
+/// Bytes of a body read at once.
+const PART_BYTES_MAX: usize = 64 * 1024;
+
 /// A connection, and bytes read but not used.
 pub(super) struct Connection {
     stream: Stream,
@@ -65,7 +68,7 @@ impl Connection {
         // Only blank lines may precede a request (RFC 9112 §2.2).
         while self.buffer.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             self.buffer = Vec::new();
-            match within(self.waits.idle_ms_max, self.read_more()).await {
+            match within(self.waits.idle_ms_max, self.read_more(READ_BYTES)).await {
                 Some(Ok(1..)) => {}
                 _ => return None,
             }
@@ -89,21 +92,29 @@ impl Connection {
                 _ => return Some(Err(Answer::text(431, "the request's head is too long"))),
             }
             scanned = self.buffer.len();
-            match self.read_more().await {
+            match self.read_more(READ_BYTES).await {
                 Ok(1..) => {}
                 _ => return None,
             }
         }
     }
 
-    /// Reads what is there; the buffer lives on the stack, so that idle connections have none.
-    async fn read_more(&mut self) -> io::Result<usize> {
+    /// Reads what is there, at most `bytes_max`; an idle connection has no buffer.
+    async fn read_more(&mut self, bytes_max: usize) -> io::Result<usize> {
         let Connection { stream, buffer, .. } = self;
         poll_fn(|context| {
-            let mut bytes = vec![0; READ_BYTES];
-            let count = ready!(stream.poll_read(context, &mut bytes))?;
-            buffer.extend_from_slice(&bytes[..count]);
-            Poll::Ready(Ok(count))
+            let start = buffer.len();
+            buffer.resize(start + bytes_max, 0);
+            let read = stream.poll_read(context, &mut buffer[start..]);
+            let count = match &read {
+                Poll::Ready(Ok(count)) => *count,
+                _ => 0,
+            };
+            buffer.truncate(start + count);
+            if buffer.is_empty() {
+                *buffer = Vec::new();
+            }
+            read
         })
         .await
     }
@@ -141,7 +152,7 @@ impl Connection {
             let mut drained = 0;
             while drained < LINGER_BYTES_MAX {
                 self.buffer = Vec::new();
-                match self.read_more().await {
+                match self.read_more(READ_BYTES).await {
                     Ok(count @ 1..) => drained += count,
                     _ => return,
                 }
@@ -224,7 +235,7 @@ impl<'c> Incoming<'c> {
         }
     }
 
-    /// Appends what comes next of the body, some KiB at most; false when that was the end of it.
+    /// Appends what comes next of the body, 64 KiB at most; false when that was the end of it.
     /// All parts together have the time of one body.
     pub async fn read_part(&mut self, part: &mut Vec<u8>) -> Result<bool, Answer> {
         let limit = Duration::from_millis(self.connection.waits.body_ms_max);
@@ -249,7 +260,8 @@ impl<'c> Incoming<'c> {
                 return Ok(true);
             }
             yield_now().await;
-            match self.connection.read_more().await {
+            let want = usize::try_from(self.decoder.want()).unwrap_or(usize::MAX);
+            match self.connection.read_more(want.clamp(READ_BYTES, PART_BYTES_MAX)).await {
                 Ok(1..) => {}
                 _ => return Err(self.broken(400, "the body is cut short")),
             }
@@ -285,6 +297,11 @@ impl<'c> Incoming<'c> {
             };
             let start = used + part.skip;
             used = start + part.data;
+            if part.data == self.connection.buffer.len() && body.is_empty() {
+                // All of it at once: most bodies have no framing.
+                std::mem::swap(&mut self.connection.buffer, body);
+                return Ok(());
+            }
             body.extend_from_slice(&self.connection.buffer[start..used]);
         }
         self.connection.buffer.drain(..used);

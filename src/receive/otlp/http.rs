@@ -14,9 +14,6 @@ use crate::observe::Reservation;
 /// that they need not connect anew each time.
 pub(super) const IDLE_MS_MAX: u64 = 90_000;
 
-/// What is read of a body at once, about.
-const PART_BYTES: usize = 8 * 1024;
-
 /// Answers one request.
 pub(super) async fn answer<S>(shared: &Shared<S>, incoming: &mut Incoming<'_>) -> http1::Answer
 where
@@ -123,7 +120,7 @@ async fn read_body<S>(
     let declared = incoming.declared_length();
     let mut body =
         Body::new(&shared.budget, shared.body_bytes_max, is_gzip, declared).map_err(fail)?;
-    let mut part = Vec::with_capacity(PART_BYTES);
+    let mut part = Vec::new();
     loop {
         part.clear();
         let is_more = incoming.read_part(&mut part).await.inspect_err(|_| {

@@ -68,4 +68,5 @@ fn push_one(
         exemplar: None,
         histogram: None,
     });
+    transaction.end_family(&family);
 }

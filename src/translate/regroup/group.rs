@@ -1,10 +1,11 @@
 //! The samples of one label set and time, and the data point they become (opentelemetry-proto,
 //! metrics.proto).
 
+use super::exponential;
 use crate::codec::protobuf::{
     push_bytes, push_double, push_fixed64, push_message, push_varint_field, Fields,
 };
-use crate::model::{label_value, Exemplar, Family, MetricType, Part, Sample};
+use crate::model::{label_value, Exemplar, Family, MetricType, Part, Sample, STALE_NAN_BITS};
 
 /// What a group becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,13 +16,14 @@ pub enum Shape {
     State,
     Counter,
     Histogram,
+    Exponential,
     Summary,
 }
 
 impl Shape {
     /// It counts from a start time on.
     pub fn is_cumulative(self) -> bool {
-        matches!(self, Shape::Counter | Shape::Histogram | Shape::Summary)
+        !matches!(self, Shape::Gauge | Shape::State)
     }
 }
 
@@ -30,6 +32,8 @@ pub struct Group {
     pub shape: Shape,
     /// Identifies the series, whatever the time.
     pub series: u64,
+    /// Identifies the point.
+    pub key: u64,
     pub resource: usize,
     pub time_ms: i64,
     pub start_ms: i64,
@@ -46,16 +50,20 @@ pub struct Group {
     pairs: Vec<(f64, f64)>,
     /// Exemplars as field 1.
     exemplars: Vec<u8>,
+    /// Scale and buckets of an exponential histogram, encoded.
+    exponential: Vec<u8>,
 }
 
 impl Group {
     pub fn begin(&mut self, shape: Shape, series: u64, resource: usize, time_ms: i64) {
-        let Group { mut name, mut attributes, mut pairs, mut exemplars, .. } = std::mem::take(self);
+        let Group { mut name, mut attributes, mut pairs, mut exemplars, mut exponential, .. } =
+            std::mem::take(self);
         name.clear();
         attributes.clear();
         pairs.clear();
         exemplars.clear();
-        let buffers = Group { name, attributes, pairs, exemplars, ..Group::default() };
+        exponential.clear();
+        let buffers = Group { name, attributes, pairs, exemplars, exponential, ..Group::default() };
         *self = Group { shape, series, resource, time_ms, ..buffers };
     }
 
@@ -67,11 +75,17 @@ impl Group {
             return;
         }
         self.is_stale |= sample.is_stale_marker();
+        if let Some(histogram) = &sample.histogram {
+            (self.count, self.sum) = (Some(histogram.count as f64), Some(histogram.sum));
+            self.is_stale |= histogram.sum.to_bits() == STALE_NAN_BITS;
+            exponential::push(&mut self.exponential, histogram);
+        }
         match (self.shape, sample.part) {
             (Shape::Histogram | Shape::Summary, Part::Sum) => self.sum = Some(value),
             (Shape::Histogram | Shape::Summary, Part::Count) => self.count = Some(value),
             (Shape::Histogram, _) => self.pairs.push((bound("le"), value)),
             (Shape::Summary, _) => self.pairs.push((bound("quantile"), value)),
+            (Shape::Exponential, _) => {}
             _ => {
                 self.value = value;
                 if self.name.is_empty() {
@@ -87,7 +101,7 @@ impl Group {
     /// What only grows: the counter, or the count.
     pub fn total(&self) -> f64 {
         match self.shape {
-            Shape::Histogram | Shape::Summary => self.count(),
+            Shape::Histogram | Shape::Exponential | Shape::Summary => self.count(),
             _ => self.value,
         }
     }
@@ -155,6 +169,20 @@ impl Group {
         Group::push_as(out, 8, &self.exemplars);
     }
 
+    fn push_exponential(&self, out: &mut Vec<u8>) {
+        self.push_times(out);
+        Group::push_as(out, 1, &self.attributes);
+        if self.is_stale {
+            return push_varint_field(out, 10, 1);
+        }
+        push_fixed64(out, 4, self.count() as u64);
+        if let Some(sum) = self.sum {
+            push_double(out, 5, sum);
+        }
+        out.extend_from_slice(&self.exponential);
+        Group::push_as(out, 11, &self.exemplars);
+    }
+
     fn push_summary(&self, out: &mut Vec<u8>) {
         self.push_times(out);
         Group::push_as(out, 7, &self.attributes);
@@ -196,6 +224,10 @@ pub fn push_metric(out: &mut Vec<u8>, family: &Family<'_>, points: &[Group]) {
             }),
             Shape::Histogram => push_message(out, 9, |out| {
                 points(out, Group::push_histogram);
+                push_varint_field(out, 2, CUMULATIVE);
+            }),
+            Shape::Exponential => push_message(out, 10, |out| {
+                points(out, Group::push_exponential);
                 push_varint_field(out, 2, CUMULATIVE);
             }),
             Shape::Summary => push_message(out, 11, |out| points(out, Group::push_summary)),

@@ -4,17 +4,21 @@
 //!
 //! Samples come family by family, as receivers say them. Names stay as they are, suffixes too;
 //! `job` and `instance` become `service.name` and `service.instance.id`, every other label an
-//! attribute. What has no place in OTLP's shape (gauge histograms) goes out as gauges under the
-//! samples' own names. Left out: native histograms, which only come from OTLP and are relayed as
-//! they came.
+//! attribute, but for those that the caller says are the same for all: they belong to the resource.
+//! Native histograms become exponential ones. What has no place in OTLP's shape (gauge histograms)
+//! goes out as gauges under the samples' own names.
 //!
-//! Bounds: a family's samples are held until it ends; `series_max` start times are known, beyond
-//! that points go out without one; [`RESOURCES_MAX`] resources are open at once.
+//! Bounds: a family's samples are held until it ends, or [`POINTS_MAX`] points are in the making;
+//! `series_max` start times are known, beyond that points go out without one; [`RESOURCES_MAX`]
+//! resources are open at once.
 
+mod exponential;
 mod group;
 mod starts;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use foldhash::quality::FixedState;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -22,7 +26,12 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use crate::codec::protobuf::{push_bytes, push_message};
 use crate::model::{label_value, Family, MetricType, Part, Sample, NAME_LABEL};
 use group::{push_attribute, Group, Shape};
-use starts::Starts;
+
+pub use starts::Starts;
+
+/// Points put together side by side; when there are more, all are written. The samples of one point
+/// stand together on every page that is not made to tease.
+const POINTS_MAX: usize = 1024;
 
 /// Resources written side by side; when there are more, all are closed.
 const RESOURCES_MAX: usize = 64;
@@ -30,7 +39,7 @@ const RESOURCES_MAX: usize = 64;
 /// Turns samples into the body of an ExportMetricsServiceRequest.
 pub struct Regroup {
     hasher: FixedState,
-    starts: Starts,
+    starts: Rc<RefCell<Starts>>,
     /// Those in use come first; the others keep their buffers.
     groups: Vec<Group>,
     groups_len: usize,
@@ -49,11 +58,12 @@ struct Resource {
 }
 
 impl Regroup {
-    /// `seed` is random.
-    pub fn new(series_max: usize, seed: u64) -> Regroup {
+    /// `starts` outlive what is put together here, and may be shared with others.
+    pub fn new(starts: Rc<RefCell<Starts>>) -> Regroup {
+        let seed = starts.borrow().seed();
         Regroup {
             hasher: FixedState::with_seed(seed),
-            starts: Starts::new(series_max, seed),
+            starts,
             groups: Vec::new(),
             groups_len: 0,
             by_key: HashMap::with_hasher(FixedState::with_seed(seed)),
@@ -63,10 +73,15 @@ impl Regroup {
         }
     }
 
-    /// Takes a sample of the family that is open.
-    pub fn sample(&mut self, sample: &Sample<'_>) {
+    /// Takes a sample of the family that is open. `common` are labels of all samples, which are no
+    /// attributes where the sample has that very value.
+    pub fn sample(&mut self, sample: &Sample<'_>, common: &[(String, String)]) {
+        if self.groups_len > POINTS_MAX {
+            // The last one may lack samples still.
+            self.write_points(sample.family, POINTS_MAX);
+        }
         let shape = match (sample.family.metric_type, sample.part) {
-            _ if sample.histogram.is_some() => return,
+            _ if sample.histogram.is_some() => Shape::Exponential,
             (MetricType::Counter, Part::Value | Part::Created) => Shape::Counter,
             (MetricType::Histogram, Part::Bucket | Part::Sum | Part::Count | Part::Created) => {
                 Shape::Histogram
@@ -78,12 +93,12 @@ impl Regroup {
             (MetricType::Info | MetricType::StateSet, Part::Value) => Shape::State,
             _ => Shape::Gauge,
         };
-        let at = self.group(sample, shape);
+        let at = self.group(sample, shape, common);
         self.groups[at].take(sample);
     }
 
     /// The group that the sample belongs to, by labels and time.
-    fn group(&mut self, sample: &Sample<'_>, shape: Shape) -> usize {
+    fn group(&mut self, sample: &Sample<'_>, shape: Shape, common: &[(String, String)]) -> usize {
         let bound = match (shape, sample.part) {
             (Shape::Histogram, _) => "le",
             (Shape::Summary, _) => "quantile",
@@ -113,8 +128,11 @@ impl Regroup {
         let resource = self.resource(sample);
         let group = &mut self.groups[at];
         group.begin(shape, series, resource, sample.timestamp_ms);
+        group.key = key;
         for label in sample.labels.iter().filter(|label| is_own(label.name)) {
-            if !["job", "instance"].contains(&label.name) {
+            let is_common =
+                common.iter().any(|(name, value)| label.name == name && label.value == value);
+            if !is_common && !["job", "instance"].contains(&label.name) {
                 push_attribute(&mut group.attributes, 1, label.name, label.value);
             }
         }
@@ -136,10 +154,15 @@ impl Regroup {
 
     /// Writes the family whose samples were taken.
     pub fn end_family(&mut self, family: &Family<'_>) {
-        let groups = &mut self.groups[..self.groups_len];
+        self.write_points(family, self.groups_len);
+    }
+
+    /// Writes the first points, and keeps at most one.
+    fn write_points(&mut self, family: &Family<'_>, count: usize) {
+        let groups = &mut self.groups[..count];
         for group in groups.iter_mut() {
             group.start_ms = match group.shape.is_cumulative() {
-                true => self.starts.of(group),
+                true => self.starts.borrow_mut().of(group),
                 false => 0,
             };
             if group.name.is_empty() {
@@ -153,9 +176,13 @@ impl Regroup {
             group::push_metric(&mut resource.metrics, family, points);
             self.points += points.len() as u64;
         }
-        self.groups_len = 0;
         self.by_key.clear();
-        if self.resources.len() > RESOURCES_MAX {
+        let is_one_left = self.groups_len > count;
+        self.groups_len = usize::from(is_one_left);
+        if is_one_left {
+            self.groups.swap(0, count);
+            self.by_key.insert(self.groups[0].key, 0);
+        } else if self.resources.len() > RESOURCES_MAX {
             self.close_resources();
         }
     }
@@ -165,14 +192,12 @@ impl Regroup {
         self.done.len() + self.resources.iter().map(|own| own.metrics.len()).sum::<usize>()
     }
 
-    /// Appends the request's body to `out` and begins anew; returns how many points it has. Samples
-    /// of a family that has not ended are forgotten.
+    /// Appends the points written so far to `out`, as a request's body; returns how many they are.
+    /// Samples of a family that has not ended wait for the next call.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> u64 {
         self.close_resources();
-        out.extend_from_slice(&self.done);
-        let points = self.points;
-        self.clear();
-        points
+        out.append(&mut self.done);
+        std::mem::take(&mut self.points)
     }
 
     /// Forgets what was taken; start times stay.
@@ -185,7 +210,7 @@ impl Regroup {
     }
 
     fn close_resources(&mut self) {
-        for Resource { job, instance, metrics } in self.resources.drain(..) {
+        for Resource { job, instance, metrics } in &mut self.resources {
             if metrics.is_empty() {
                 continue;
             }
@@ -193,15 +218,19 @@ impl Regroup {
                 push_message(out, 1, |out| {
                     for (key, value) in [("service.name", job), ("service.instance.id", instance)] {
                         if !value.is_empty() {
-                            push_attribute(out, 1, key, &value);
+                            push_attribute(out, 1, key, value);
                         }
                     }
                 });
                 push_message(out, 2, |out| {
                     push_message(out, 1, |out| push_bytes(out, 1, b"otlet"));
-                    out.extend_from_slice(&metrics);
+                    out.append(metrics);
                 });
             });
+        }
+        if self.groups_len == 0 {
+            // Nobody refers to one.
+            self.resources.clear();
         }
     }
 }

@@ -22,18 +22,24 @@ struct Series {
 pub struct Starts {
     series: HashMap<u64, Series, FixedState>,
     series_max: usize,
+    seed: u64,
     /// Nothing is stale before this time; spares looking in vain.
     full_until_ms: i64,
 }
 
 impl Starts {
+    /// `seed` is random.
     pub fn new(series_max: usize, seed: u64) -> Starts {
         let series = HashMap::with_hasher(FixedState::with_seed(seed));
-        Starts { series, series_max, full_until_ms: i64::MIN }
+        Starts { series, series_max, seed, full_until_ms: i64::MIN }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The start of that group's series; 0 where there is no room to know it.
-    pub fn of(&mut self, group: &Group) -> i64 {
+    pub(super) fn of(&mut self, group: &Group) -> i64 {
         if group.is_stale {
             let series = self.series.remove(&group.series);
             return series.map_or(0, |series| series.start_ms);

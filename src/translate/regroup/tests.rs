@@ -4,13 +4,19 @@ use super::*;
 use crate::codec::otlp::{
     resource_metrics, validate, AnyValue, Attributes, Data, Metric, Signal, Temporality,
 };
-use crate::model::{sort_labels, Exemplar, Label, STALE_NAN_BITS};
+use crate::model::{
+    sort_labels, BucketSpan, Exemplar, Label, NativeBuckets, NativeHistogram, STALE_NAN_BITS,
+};
 
 struct Page(Regroup);
 
 impl Page {
+    fn knowing(series_max: usize) -> Page {
+        Page(Regroup::new(Rc::new(RefCell::new(Starts::new(series_max, 1)))))
+    }
+
     fn new() -> Page {
-        Page(Regroup::new(100, 1))
+        Page::knowing(100)
     }
 
     /// One sample: `name{label=value,…}`.
@@ -33,7 +39,7 @@ impl Page {
         let labels = &labels;
         let sample =
             Sample { family, part, labels, value, timestamp_ms, exemplar, histogram: None };
-        self.0.sample(&sample);
+        self.0.sample(&sample, &[]);
     }
 
     fn finish(&mut self) -> Vec<u8> {
@@ -177,7 +183,7 @@ fn resources_are_kept_apart_and_bounded() {
 #[test]
 fn start_times() {
     let counter = family("c", MetricType::Counter);
-    let mut page = Page(Regroup::new(1, 1));
+    let mut page = Page::knowing(1);
     let mut start_ms = |series: &str, value: f64, time_ms: i64| {
         page.sample(&counter, Part::Value, series, value, time_ms);
         page.0.end_family(&counter);
@@ -195,4 +201,93 @@ fn start_times() {
     // A marker ends it.
     assert_eq!(start_ms("c{a=1}", f64::from_bits(STALE_NAN_BITS), 605_000), 604_000);
     assert_eq!(start_ms("c{a=1}", 1.0, 606_000), 606_000);
+}
+
+#[test]
+fn native_histograms_become_exponential() {
+    let mut page = Page::new();
+    let family = family("n", MetricType::Histogram);
+    let spans = [BucketSpan { offset: -1, length: 2 }, BucketSpan { offset: 2, length: 1 }];
+    let positive = NativeBuckets { spans: &spans, deltas: &[3, -2, 4] };
+    let whole = NativeHistogram {
+        count: 10,
+        sum: 2.5,
+        schema: -1,
+        zero_threshold: 0.125,
+        zero_count: 1,
+        negative: NativeBuckets::default(),
+        positive,
+    };
+    let wide = [BucketSpan { offset: 0, length: 1 }, BucketSpan { offset: i32::MAX, length: 2 }];
+    let too_wide = NativeBuckets { spans: &wide, ..positive };
+    let too_wide = NativeHistogram { positive: too_wide, negative: positive, ..whole };
+    let end = NativeHistogram { sum: f64::from_bits(STALE_NAN_BITS), ..whole };
+    for (timestamp_ms, histogram) in [(1000, whole), (2000, too_wide), (3000, end)] {
+        let labels = [Label::new(NAME_LABEL, "n"), Label::new("a", "b"), Label::new("c", "d")];
+        let (part, value, histogram) = (Part::Value, 0.0, Some(histogram));
+        let (family, labels, exemplar) = (&family, &labels[..], None);
+        let sample = Sample {
+            family,
+            part,
+            labels,
+            value,
+            timestamp_ms,
+            exemplar,
+            histogram: histogram.as_ref(),
+        };
+        page.0.sample(&sample, &[("a".to_owned(), "b".to_owned())]);
+    }
+    page.0.end_family(&family);
+    let body = page.finish();
+    let metrics = metrics(&body);
+    assert_eq!((metrics.len(), metrics[0].name), (1, "n"));
+    let mut points = metrics[0].points();
+    let point = points.next_exponential().unwrap();
+    assert_eq!((point.count, point.sum, point.scale), (10, Some(2.5), -1));
+    assert_eq!((point.zero_count, point.zero_threshold), (1, 0.125));
+    let shown_buckets = |buckets: &crate::codec::otlp::Buckets<'_>| {
+        (buckets.offset(), buckets.counts().collect::<Vec<_>>())
+    };
+    assert_eq!(shown_buckets(&point.positive()), (-2, vec![3, 1, 0, 0, 5]));
+    assert_eq!(shown(point.attributes()), "c=d", "what all samples have is the resource's");
+    let point = points.next_exponential().unwrap();
+    assert_eq!(shown_buckets(&point.positive()).1, [], "too wide a gap");
+    assert_eq!(shown_buckets(&point.negative()).1, [3, 1, 0, 0, 5]);
+    assert_eq!(points.next_exponential().unwrap().flags, 1);
+}
+
+#[test]
+fn a_family_that_does_not_end_is_written_all_the_same() {
+    let mut page = Page::new();
+    let family = family("h", MetricType::Histogram);
+    let sets = 2 * POINTS_MAX + 500;
+    let (mut bodies, mut points) = (Vec::new(), 0);
+    for at in 0..sets {
+        for (le, count) in [("1", 1.0), ("+Inf", 2.0)] {
+            page.sample(
+                &family,
+                Part::Bucket,
+                &format!("h_bucket{{job=j,at={at},le={le}}}"),
+                count,
+                1000,
+            );
+        }
+        page.sample(&family, Part::Count, &format!("h_count{{job=j,at={at}}}"), 2.0, 1000);
+        assert!(page.0.groups.len() <= POINTS_MAX + 1);
+        if at % 100 == 0 {
+            points += page.0.finish(&mut bodies);
+        }
+    }
+    page.0.end_family(&family);
+    points += page.0.finish(&mut bodies);
+    assert_eq!(points, sets as u64);
+    let mut seen = 0;
+    for metric in metrics(&bodies) {
+        let mut list = metric.points();
+        while let Some(point) = list.next_histogram() {
+            assert_eq!(point.bucket_counts().collect::<Vec<_>>(), [1, 1], "whole");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, sets);
 }

@@ -1,0 +1,124 @@
+//! Samples of a transaction, put together to points.
+
+use std::cell::RefCell;
+use std::mem;
+use std::rc::Rc;
+
+use super::lane::Staged;
+use crate::codec::otlp::splice_resource;
+use crate::model::{Family, Sample};
+use crate::pipeline::{Added, Staging};
+use crate::translate::regroup::{Regroup, Starts};
+
+/// Points are passed on when so many bytes of them are written.
+const PIECE_BYTES: usize = 32 * 1024;
+
+/// How often a family that does not end is looked after.
+const SAMPLES_PER_LOOK: u64 = 512;
+
+/// Cumulative series whose start time is known; beyond it points go out without one.
+const SERIES_MAX: usize = 200_000;
+
+/// What a destination keeps for all its transactions.
+#[derive(Clone)]
+pub struct Shop {
+    starts: Rc<RefCell<Starts>>,
+    /// One that nobody uses, for its buffers.
+    spare: Rc<RefCell<Option<Regroup>>>,
+}
+
+impl Shop {
+    /// `seed` is random.
+    pub fn new(seed: u64) -> Shop {
+        let starts = Rc::new(RefCell::new(Starts::new(SERIES_MAX, seed)));
+        Shop { starts, spare: Rc::default() }
+    }
+
+    fn take(&self) -> Regroup {
+        self.spare.take().unwrap_or_else(|| Regroup::new(Rc::clone(&self.starts)))
+    }
+
+    fn give_back(&self, mut regroup: Regroup) {
+        regroup.clear();
+        *self.spare.borrow_mut() = Some(regroup);
+    }
+
+    /// Frees what is only kept for speed.
+    pub fn trim(&self) {
+        *self.spare.borrow_mut() = None;
+    }
+}
+
+pub struct Samples {
+    /// None where the destination does not take metrics.
+    staged: Option<Staged>,
+    regroup: Option<Regroup>,
+    shop: Shop,
+    added: Rc<Added>,
+    samples: u64,
+    body: Vec<u8>,
+    spliced: Vec<u8>,
+}
+
+impl Samples {
+    pub fn new(staged: Option<Staged>, shop: Shop, added: Rc<Added>) -> Samples {
+        let regroup = Some(shop.take());
+        let (body, spliced) = (Vec::new(), Vec::new());
+        Samples { staged, regroup, shop, added, samples: 0, body, spliced }
+    }
+
+    /// Passes on the points of families that have ended.
+    fn flush(&mut self) {
+        let (Some(staged), Some(regroup)) = (&mut self.staged, &mut self.regroup) else { return };
+        self.body.clear();
+        let points = regroup.finish(&mut self.body);
+        if points == 0 {
+            return;
+        }
+        let mut body = &self.body;
+        if !self.added.attributes.is_empty() {
+            self.spliced.clear();
+            splice_resource(&self.body, &self.added.attributes, &mut self.spliced);
+            body = &self.spliced;
+        }
+        staged.push(body);
+        staged.end_piece(points);
+    }
+}
+
+impl Staging for Samples {
+    fn sample(&mut self, sample: &Sample<'_>) {
+        if let Some(regroup) = &mut self.regroup {
+            regroup.sample(sample, &self.added.labels);
+            self.samples += 1;
+            if self.samples % SAMPLES_PER_LOOK == 0 && regroup.bytes() >= PIECE_BYTES {
+                self.flush();
+            }
+        }
+    }
+
+    fn end_family(&mut self, family: &Family<'_>) {
+        let Some(regroup) = &mut self.regroup else { return };
+        regroup.end_family(family);
+        if regroup.bytes() >= PIECE_BYTES {
+            self.flush();
+        }
+    }
+
+    fn commit(mut self: Box<Self>) {
+        // Markers belong to no family.
+        self.end_family(&Family::default());
+        self.flush();
+        if let Some(staged) = mem::take(&mut self.staged) {
+            staged.commit();
+        }
+    }
+}
+
+impl Drop for Samples {
+    fn drop(&mut self) {
+        if let Some(regroup) = self.regroup.take() {
+            self.shop.give_back(regroup);
+        }
+    }
+}
