@@ -1,5 +1,5 @@
 //! X-Ray: microseconds and allocations per segment document, each walk alone; and back from spans.
-//! Then the whole program on loopback, on one core: datagrams in, PutTraceSegments out.
+//! Then the whole program on loopback, on one core: datagrams in; PutTraceSegments out, or OTLP.
 //!
 //! The goals are 10 µs per KiB for both walks together, and 20,000 segments a second without loss.
 //! Arguments: `seconds=10 rate=20000`. The second part needs dist/otlet (or OTLET_BIN).
@@ -69,8 +69,10 @@ fn main() {
         value.unwrap_or(default)
     };
     let (seconds, rate) = (argument("seconds=", 10), argument("rate=", 20_000));
-    flood(&WEB.replace('\n', ""), rate, seconds);
-    flood(&WEB.replace('\n', ""), 2 * rate, seconds);
+    let document = WEB.replace('\n', "");
+    flood(&document, "xray", rate, seconds);
+    flood(&document, "xray", 2 * rate, seconds);
+    flood(&document, "otlp", rate, seconds);
 }
 
 fn measure(name: &str, document: &str) {
@@ -137,11 +139,12 @@ struct Running {
     admin: SocketAddr,
 }
 
-fn start(destination: SocketAddr) -> Running {
+fn start(exporter: &str, destination: SocketAddr) -> Running {
     let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", "0", &binary, "--from-xray=127.0.0.1:0 region=eu-west-1"]);
-    command.arg(format!("--to-xray=http://{destination} region=eu-west-1"));
+    let settings = if exporter == "xray" { "region=eu-west-1" } else { "compression=none" };
+    command.arg(format!("--to-{exporter}=http://{destination} {settings}"));
     command.args(["--admin=127.0.0.1:0", "--linger=0s"]);
     command.envs([("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", "s3c")]);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("taskset and dist/otlet");
@@ -158,9 +161,9 @@ fn start(destination: SocketAddr) -> Running {
 }
 
 /// Sends the document `rate` times a second.
-fn flood(document: &str, rate: u64, seconds: u64) {
+fn flood(document: &str, exporter: &str, rate: u64, seconds: u64) {
     let (destination, _received) = servers::receiver();
-    let mut running = start(destination);
+    let mut running = start(exporter, destination);
     let datagram = format!("{{\"format\":\"json\",\"version\":1}}\n{document}");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.connect(running.segments).expect("an address of loopback");
@@ -187,7 +190,8 @@ fn flood(document: &str, rate: u64, seconds: u64) {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
     };
     println!(
-        "xray whole process, {} bytes, {:.0} segments/s: {:.1} us CPU/segment ({:.0} % of a core), \
+        "xray whole process to {exporter}, {} bytes, {:.0} segments/s: {:.1} us CPU/segment \
+         ({:.0} % of a core), \
          of {sent} received {}, lost in the kernel {}, spans sent {} of {}, stall {:.1} ms",
         document.len(),
         sent as f64 / took_s,

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use otlet::translate::segment::Segments;
 use support::aws::STATIC;
 use support::otlet::Otlet;
+use support::otlp::OtlpReceiver;
 use support::peers::Peer;
 use support::{http, program, python, repository, wait_for};
 
@@ -40,10 +41,15 @@ fn start() -> (Peer, Otlet, SocketAddr) {
         "--admin=127.0.0.1:0".to_owned(),
     ]);
     let otlet = Otlet::spawn(&mut command);
+    let address = address(&otlet);
+    (peer, otlet, address)
+}
+
+/// Where an otlet takes segments.
+fn address(otlet: &Otlet) -> SocketAddr {
     let line = otlet.wait_log("xray: listening on ");
     let address = line.split("listening on ").nth(1).unwrap().split(' ').next().unwrap();
-    let address = address.parse().unwrap_or_else(|_| panic!("{line}"));
-    (peer, otlet, address)
+    address.parse().unwrap_or_else(|_| panic!("{line}"))
 }
 
 fn output(command: &mut Command, input: &str) -> String {
@@ -137,9 +143,12 @@ fn sampling_calls_of_the_node_sdk_are_signed_and_answered() {
 
 #[test]
 fn without_an_exporter_of_traces_segments_are_refused_and_it_is_said_once() {
-    let otlet = Otlet::start(&["--from-xray=127.0.0.1:0 region=eu-west-1", "--linger=0s"]);
-    let line = otlet.wait_log("xray: listening on ");
-    let address = line.split("listening on ").nth(1).unwrap().split(' ').next().unwrap();
+    let otlet = Otlet::start(&[
+        "--from-xray=127.0.0.1:0 region=eu-west-1",
+        "--to-remote-write=http://127.0.0.1:9",
+        "--linger=0s",
+    ]);
+    let address = address(&otlet);
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     let document = r#"{"name":"n","id":"1111111111111111","start_time":1,"end_time":2,
         "trace_id":"1-67000000-abcdefabcdefabcdefabcdef"}"#;
@@ -153,4 +162,43 @@ fn without_an_exporter_of_traces_segments_are_refused_and_it_is_said_once() {
     });
     let said = |line: &&String| line.contains("no exporter takes traces");
     assert_eq!(otlet.stop().stderr.iter().filter(said).count(), 1);
+}
+
+/// What a client sends arrives at an OTLP destination and, decoded there with opentelemetry-proto,
+/// is field by field what the mapping says.
+fn is_exported(client: fn(&[&str]) -> Command, protocol: &str) {
+    let receiver = OtlpReceiver::start(16 << 20);
+    let destination = if protocol == "grpc" { receiver.grpc } else { receiver.http };
+    let otlet = Otlet::start(&[
+        "--from-xray=127.0.0.1:0 region=eu-west-1",
+        &format!("--to-otlp=http://{destination} protocol={protocol} batch=50ms"),
+        "--linger=0s",
+    ]);
+    let sent = output(&mut client(&["segments", &address(&otlet).to_string()]), "");
+    let (mut segments, mut spans) = (Segments::default(), 0);
+    let mut lines = String::new();
+    for document in sent.lines() {
+        spans += segments.read(document.as_bytes()).unwrap().spans;
+        writeln!(lines, "document\t{document}").unwrap();
+    }
+    otlet.wait_metrics("all sent", |metrics| {
+        let labels = [("exporter", "otlp"), ("signal", "traces")];
+        metrics.sum("otlet_exporter_sent_items_total", &labels) == spans as f64
+    });
+    for (_, _, body) in receiver.rest() {
+        lines.push_str("body\t");
+        body.iter().for_each(|byte| write!(lines, "{byte:02x}").unwrap());
+        lines.push('\n');
+    }
+    assert_eq!(output(&mut xray(&["exported"]), &lines).trim(), spans.to_string());
+}
+
+#[test]
+fn the_python_sdks_segments_are_spans_at_an_otlp_destination() {
+    is_exported(xray, "http");
+}
+
+#[test]
+fn the_node_sdks_segments_are_spans_at_an_otlp_destination() {
+    is_exported(node, "grpc");
 }

@@ -4,6 +4,8 @@
     xray.py segments ADDRESS    sends segments with the X-Ray SDK, prints each as it was sent
     xray.py sampling ADDRESS    asks for sampling rules and targets as the SDK does, prints them
     xray.py compare             reads lines of a document, a tab and a hex OTLP body; compares them
+    xray.py exported            reads lines `document`, a tab, JSON and `body`, a tab, hex OTLP of
+                                any number of documents; compares them
 
 GET /_documents shows what PutTraceSegments was given, one document a line.
 """
@@ -239,30 +241,49 @@ def flatten(node, parent=None):
         yield from flatten(child, node["id"])
 
 
+def compare_document(document, resource_spans):
+    """Compares every span; returns how many there are."""
+    resource = {one.key: plain(one.value) for one in resource_spans.resource.attributes}
+    assert resource["service.name"] == document["name"], resource
+    if "origin" in document:
+        assert resource["cloud.platform"] == "aws_ecs", resource
+    sdk = document.get("aws", {}).get("xray", {})
+    assert resource.get("telemetry.sdk.name") == sdk.get("sdk"), resource
+    assert resource.get("telemetry.sdk.version") == sdk.get("sdk_version"), resource
+    [scope_spans] = resource_spans.scope_spans
+    nodes = list(flatten(document))
+    assert len(nodes) == len(scope_spans.spans), (len(nodes), len(scope_spans.spans))
+    for (node, parent), span in zip(nodes, scope_spans.spans):
+        differences = compare_span(node, parent, document["trace_id"], span)
+        assert not differences, differences
+    return len(nodes)
+
+
 def compare():
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     count = 0
     for line in sys.stdin:
         text, body = line.rstrip("\n").split("\t")
-        document = json.loads(text)
-        request = ExportTraceServiceRequest.FromString(bytes.fromhex(body))
-        [resource_spans] = request.resource_spans
-        resource = {one.key: plain(one.value) for one in resource_spans.resource.attributes}
-        assert resource["service.name"] == document["name"], resource
-        if "origin" in document:
-            assert resource["cloud.platform"] == "aws_ecs", resource
-        sdk = document.get("aws", {}).get("xray", {})
-        assert resource.get("telemetry.sdk.name") == sdk.get("sdk"), resource
-        assert resource.get("telemetry.sdk.version") == sdk.get("sdk_version"), resource
-        [scope_spans] = resource_spans.scope_spans
-        nodes = list(flatten(document))
-        assert len(nodes) == len(scope_spans.spans), (len(nodes), len(scope_spans.spans))
-        for (node, parent), span in zip(nodes, scope_spans.spans):
-            differences = compare_span(node, parent, document["trace_id"], span)
-            assert not differences, differences
-            count += 1
+        [resource_spans] = ExportTraceServiceRequest.FromString(bytes.fromhex(body)).resource_spans
+        count += compare_document(json.loads(text), resource_spans)
     print(count)
+
+
+def exported():
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    sent, arrived = {}, {}
+    for line in sys.stdin:
+        kind, text = line.rstrip("\n").split("\t")
+        if kind == "document":
+            document = json.loads(text)
+            sent[document["id"]] = document
+        else:
+            for one in ExportTraceServiceRequest.FromString(bytes.fromhex(text)).resource_spans:
+                arrived[one.scope_spans[0].spans[0].span_id.hex()] = one
+    assert sent.keys() == arrived.keys(), (sent.keys(), arrived.keys())
+    print(sum(compare_document(sent[key], arrived[key]) for key in sent))
 
 
 if __name__ == "__main__":
@@ -271,4 +292,5 @@ if __name__ == "__main__":
         "segments": lambda: segments(sys.argv[2]),
         "sampling": lambda: sampling(sys.argv[2]),
         "compare": compare,
+        "exported": exported,
     }[sys.argv[1]]()
