@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{Admin, State};
-use crate::aws::task_metadata::{identity, parse_task};
+use crate::aws::task_metadata::{identity, identity_from_uri, parse_task};
 use crate::aws::Aws;
 use crate::export::otlp::Otlp;
 use crate::export::queue::Queues;
@@ -85,8 +85,8 @@ impl Collector {
         let exporters = start_exporters(&config, &registry, &budget, &resolver, &aws)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         let pipeline = Pipeline::new(&config.pipeline, ways_out, Rc::clone(&registry))?;
-        if config.environment.get(METADATA_VARIABLE).is_some() {
-            pipeline.expect_identity();
+        if let Some(uri) = config.environment.get(METADATA_VARIABLE) {
+            pipeline.expect_identity(identity_from_uri(uri));
             net::spawn(learn_identity(Rc::clone(&aws), Rc::clone(&pipeline))).detach();
         }
         let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver, &aws)?;

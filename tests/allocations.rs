@@ -7,15 +7,19 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::rc::Rc;
 
+use otlet::codec::otlp::Signal;
 use otlet::codec::prometheus::Format;
+use otlet::export::otlp::{self, Otlp};
 use otlet::export::queue::Queues;
 use otlet::export::remote_write::{self, RemoteWrite};
 use otlet::net::Url;
 use otlet::observe::{Budget, Registry};
-use otlet::pipeline::{self, Action, Pipeline, ReceiverAccount, RelabelConfig};
+use otlet::pipeline::{self, Action, OtlpIntake, Pipeline, ReceiverAccount, RelabelConfig};
 use otlet::receive::scrape::page::{Into, Page, Rules};
 use otlet::receive::scrape::series::Series;
 
+#[path = "../benches/support/otlp.rs"]
+mod otlp_bodies;
 #[path = "../benches/support/page.rs"]
 mod page;
 
@@ -148,4 +152,32 @@ fn nor_do_labels_and_rules() {
     };
     let worst = worst_page(&config);
     assert!(worst <= PER_PAGE_MAX, "{worst} allocations for {SERIES} samples");
+}
+
+/// A request that is relayed: its body is there already; it is checked, staged and appended, and
+/// every megabyte a block is made.
+const PER_RELAY_MAX: u64 = 40;
+
+#[test]
+fn a_relayed_request_costs_the_same_whatever_is_in_it() {
+    let registry = Registry::new();
+    let queues = Queues::new(Budget::new(32 << 20));
+    let config = otlp::Config::for_url(Url::parse("http://localhost/").unwrap());
+    let exporter = Otlp::new(config, "test", &registry, &queues, 32 << 20, 1);
+    let ways_out: Vec<Rc<dyn pipeline::Exporter>> = vec![Rc::clone(&exporter) as _];
+    let pipeline = Pipeline::new(&pipeline::Config::default(), ways_out, registry).unwrap();
+    let intake = OtlpIntake::new(&pipeline, "otlp", 1);
+    for spans in [1, 100, 2000] {
+        let mut worst = 0;
+        for round in 0..20 {
+            let body = otlp_bodies::traces(spans);
+            let before = ALLOCATIONS.with(Cell::get);
+            otlet::net::run(intake.take(Signal::Traces, false, body)).unwrap();
+            exporter.discard_queues();
+            let allocated = ALLOCATIONS.with(Cell::get) - before;
+            // The first ones make the buffers.
+            worst = if round < 5 { 0 } else { worst.max(allocated) };
+        }
+        assert!((1..=PER_RELAY_MAX).contains(&worst), "{worst} allocations for {spans} spans");
+    }
 }

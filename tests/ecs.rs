@@ -272,10 +272,17 @@ fn two_tasks_share_no_series() {
 
 #[test]
 fn series_that_could_not_wait_end_when_the_identity_is_known() {
+    // Fargate's address tells the task's id, that of EC2 nothing.
+    let fargate = std::thread::spawn(|| late_identity(&format!("{TASK_ID}-1000000009"), true));
+    late_identity("0a1b2c3d-4e5f-6071-8293-1000000009", false);
+    fargate.join().unwrap();
+}
+
+fn late_identity(container: &str, has_task_id: bool) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener); // nobody listens
-    let uri = format!("http://{address}/v4/{TASK_ID}-1000000009");
+    let uri = format!("http://{address}/v4/{container}");
     let (target, receiver) = (HttpServer::page("a 1\n"), RemoteWrite::start());
     let from = format!("--from-scrape={} interval=200ms timeout=200ms", target.url("/metrics"));
     let flags = [from.as_str(), "--from-statsd=127.0.0.1:0 interval=500ms"];
@@ -287,11 +294,18 @@ fn series_that_could_not_wait_end_when_the_identity_is_known() {
     // After ten seconds they go without, and that is said.
     let without = |name: &str| {
         let is_it =
-            |labels: &&Labels| labels["__name__"] == name && !labels.contains_key("ecs_task_id");
-        receiver.samples().iter().find(|(labels, _)| is_it(labels)).map(|(_, v)| v.clone())
+            |labels: &&Labels| labels["__name__"] == name && !labels.contains_key("ecs_cluster");
+        let samples = receiver.samples();
+        let (labels, values) = samples.iter().find(|(labels, _)| is_it(labels))?;
+        assert_eq!(labels.contains_key("ecs_task_id"), has_task_id, "{labels:?}");
+        Some(values.clone())
     };
     wait_for("samples without it", || without("a").and(without("hits_total")));
-    otlet.wait_log("samples go without it");
+    otlet.wait_log(if has_task_id {
+        "samples go with its id alone"
+    } else {
+        "samples go without it"
+    });
     let _metadata = Metadata::start_on(TcpListener::bind(address).unwrap(), TASK_ID, fargate(1));
     let instance = format!("{TASK_ID}:{}", target.server.address.port());
     let with = series("a", &[("instance", &instance), ("job", "otlet")]);

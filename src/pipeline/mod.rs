@@ -114,6 +114,8 @@ pub struct Pipeline {
     added: RefCell<Rc<Added>>,
     /// Until when an identity is waited for; none where none is to come, or it is there.
     identity_due: Cell<Option<Instant>>,
+    /// What stands in for an identity that is late.
+    identity_until_then: RefCell<Option<Identity>>,
     rules: Rules,
     registry: Rc<Registry>,
 }
@@ -129,14 +131,24 @@ impl Pipeline {
         labels.sort();
         let rules = Rules::compile(&config.relabel)?;
         let added = RefCell::new(Rc::new(Added::new(Identity::default(), &labels)));
-        let (identity, identity_due) = (config.identity.clone(), Cell::default());
-        Ok(Rc::new(Pipeline { exporters, labels, identity, added, identity_due, rules, registry }))
+        Ok(Rc::new(Pipeline {
+            exporters,
+            labels,
+            identity: config.identity.clone(),
+            added,
+            identity_due: Cell::default(),
+            identity_until_then: RefCell::default(),
+            rules,
+            registry,
+        }))
     }
 
-    /// Says that an identity is to come; samples wait for it, but not for ever.
-    pub fn expect_identity(&self) {
+    /// Says that an identity is to come; samples wait for it, but not for ever: then they get
+    /// `until_then`.
+    pub fn expect_identity(&self, until_then: Option<Identity>) {
         if self.identity != IdentityConfig::Off {
             self.identity_due.set(Some(Instant::now() + IDENTITY_WAIT_MAX));
+            *self.identity_until_then.borrow_mut() = until_then;
         }
     }
 
@@ -151,8 +163,11 @@ impl Pipeline {
     pub async fn identity_settled(&self) {
         while let Some(due) = self.identity_due.get() {
             if Instant::now() >= due {
-                log::warn!("the task's identity is not known yet: samples go without it");
-                self.identity_due.set(None);
+                let until_then = self.identity_until_then.take();
+                let how = if until_then.is_some() { "with its id alone" } else { "without it" };
+                log::warn!("the task's identity is not known yet: samples go {how}");
+                self.set_identity(until_then.unwrap_or_default());
+                return;
             }
             sleep(IDENTITY_LOOK_INTERVAL).await;
         }
