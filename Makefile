@@ -2,7 +2,7 @@
 
 # Another target needs its Rust std and C compiler: make build TARGET=aarch64-unknown-linux-gnu
 TARGET ?= $(shell uname -m)-unknown-linux-gnu
-FLAGS ?= --from-scrape 'http://localhost:13133/metrics job=otlet interval=5s' --from-statsd --from-otlp --to-stdout
+FLAGS ?= --from-scrape 'http://localhost:13133/metrics job=otlet interval=5s' --from-statsd --from-otlp --from-xray --to-stdout
 FUZZ_S ?= 60
 
 # Static by crt-static, which needs nothing but stable Rust and gcc. Not position-independent: a
@@ -36,7 +36,7 @@ OBJCOPY ?= objcopy
 help: ## Print the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
-run: build ## Build, then scrape itself every 5 s, receive StatsD and OTLP, and print; FLAGS=… for others
+run: build ## Build, then scrape itself every 5 s, receive StatsD, OTLP and X-Ray, and print; FLAGS=… for others
 	dist/otlet $(FLAGS)
 
 build: ## Build the static binary dist/otlet for TARGET

@@ -16,17 +16,19 @@ use crate::export::otlp::Otlp;
 use crate::export::queue::Queues;
 use crate::export::remote_write::{RemoteWrite, Sender};
 use crate::export::stdout::Stdout;
+use crate::export::xray;
 use crate::flags::{Config, Exporter as ExporterFlag, Receiver as ReceiverFlag, METADATA_VARIABLE};
 use crate::net::dns::Resolver;
 use crate::net::http1::{serve, Incoming};
 use crate::net::signals::Signals;
-use crate::net::{self, sys, Listener, Task};
+use crate::net::{self, sys, ClientConfig, Listener, Task, Url};
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
 use crate::receive::ecs::Ecs;
 use crate::receive::otlp;
 use crate::receive::scrape::{Stop, Target};
 use crate::receive::statsd::Statsd;
+use crate::receive::xray as receive_xray;
 
 pub use check::check;
 
@@ -85,9 +87,9 @@ impl Collector {
         let pipeline = Pipeline::new(&config.pipeline, ways_out, Rc::clone(&registry))?;
         if let Some(uri) = config.environment.get(METADATA_VARIABLE) {
             pipeline.expect_identity(identity_from_uri(uri));
-            net::spawn(learn_identity(aws, Rc::clone(&pipeline))).detach();
+            net::spawn(learn_identity(Rc::clone(&aws), Rc::clone(&pipeline))).detach();
         }
-        let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver)?;
+        let receivers = start_receivers(&config, &pipeline, &registry, &budget, &resolver, &aws)?;
         let ways_out = exporters.iter().map(|(exporter, _)| Rc::clone(exporter)).collect();
         net::spawn(keep_house(ways_out)).detach();
         admin.set_state(State::Ready);
@@ -164,8 +166,7 @@ fn start_exporters(
     for exporter in &config.exporters {
         match exporter {
             ExporterFlag::RemoteWrite(config) => {
-                let own_name = config.client.name.clone();
-                let name = names.unique(own_name.unwrap_or_else(|| config.url.authority()));
+                let name = names.of(&config.client, &config.url);
                 let bytes_max = config.queue.unwrap_or(share);
                 let exporter =
                     RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
@@ -173,9 +174,16 @@ fn start_exporters(
                     .map_err(|error| format!("--to-remote-write: {error}"))?;
                 started.push((exporter, net::spawn(sender.run())));
             }
+            ExporterFlag::Xray(config) => {
+                let name = names.of(&config.client, &config.endpoint);
+                let bytes_max = config.queue.unwrap_or(share);
+                let exporter = xray::Xray::new(config.clone(), &name, registry, &queues, bytes_max);
+                let sender = xray::Sender::new(Rc::clone(&exporter), resolver, aws)
+                    .map_err(|error| format!("--to-xray: {error}"))?;
+                started.push((exporter, net::spawn(sender.run())));
+            }
             ExporterFlag::Otlp(config) => {
-                let own_name = config.client.name.clone();
-                let name = names.unique(own_name.unwrap_or_else(|| config.url.authority()));
+                let name = names.of(&config.client, &config.url);
                 let (bytes_max, seed) = (config.queue.unwrap_or(share), fastrand::u64(..));
                 let exporter = Otlp::new(config.clone(), &name, registry, &queues, bytes_max, seed);
                 let senders =
@@ -197,6 +205,11 @@ fn start_exporters(
 struct Names(Vec<String>);
 
 impl Names {
+    /// The name given, else host and port.
+    fn of(&mut self, client: &ClientConfig, url: &Url) -> String {
+        self.unique(client.name.clone().unwrap_or_else(|| url.authority()))
+    }
+
     fn unique(&mut self, name: String) -> String {
         let same = self.0.iter().filter(|taken| **taken == name).count();
         self.0.push(name.clone());
@@ -213,6 +226,7 @@ fn start_receivers(
     registry: &Rc<Registry>,
     budget: &Rc<Budget>,
     resolver: &Rc<Resolver>,
+    aws: &Rc<Aws>,
 ) -> Result<Vec<(Stop, Task<()>)>, String> {
     let environment = &config.environment;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -239,6 +253,27 @@ fn start_receivers(
                 let target = Target::new(config.clone(), &host, pipeline, budget, resolver)
                     .map_err(|error| format!("--from-scrape: {error}"))?;
                 net::spawn(target.run(stop.clone()))
+            }
+            ReceiverFlag::Xray(config) => {
+                let around = receive_xray::Surroundings {
+                    registry,
+                    budget,
+                    aws,
+                    resolver,
+                    spans: pipeline.account("xray", "traces"),
+                    takes: match (pipeline.takes_spans(), pipeline.takes_segments()) {
+                        (true, _) => receive_xray::Takes::Spans,
+                        (false, true) => receive_xray::Takes::Documents,
+                        (false, false) => receive_xray::Takes::Nothing,
+                    },
+                };
+                let pipeline = Rc::clone(pipeline);
+                let sink = move |document: &[u8], spans: Option<&[u8]>, items| {
+                    pipeline.segment(document, spans, items);
+                };
+                let xray = receive_xray::Xray::open(config, around, sink)
+                    .map_err(|error| format!("--from-xray: {error}"))?;
+                net::spawn(xray.run(stop.clone()))
             }
             ReceiverFlag::Statsd(config) => {
                 let statsd = Statsd::open(config, pipeline, registry, budget)

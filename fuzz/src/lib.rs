@@ -5,6 +5,7 @@ pub mod grpc;
 pub mod http;
 pub mod otlp;
 pub mod statsd;
+pub mod xray;
 
 use otlet::codec::deflate::Deflate;
 use otlet::codec::gzip::Inflater;
@@ -13,6 +14,7 @@ use otlet::codec::prometheus::{Event, Format, ParseError, Parser};
 use otlet::net::Url;
 
 pub use http::{http_request, http_response};
+pub use xray::{xray, xray_documents};
 
 /// Prometheus text 0.0.4 and 1.0.0.
 pub fn prometheus_text(data: &[u8]) {

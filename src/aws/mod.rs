@@ -16,5 +16,5 @@ pub mod time;
 pub mod xml;
 
 pub use environment::Environment;
-pub use service_error::Refusal;
+pub use service_error::{Refusal, ServiceError};
 pub use signer::{signable, Advice, Aws, SigV4Config, Signer};

@@ -13,3 +13,5 @@ pub mod protobuf;
 pub mod rfc3339;
 pub mod snappy;
 pub mod statsd;
+pub mod utf8;
+pub mod xray;

@@ -87,6 +87,11 @@ pub trait Courier {
     /// Closes the open batch and queues it.
     fn seal_open(&self);
 
+    /// Whether all that came is in the batch or the queue.
+    fn is_drained(&self) -> bool {
+        true
+    }
+
     /// Whether an old parcel may take this block along.
     fn has_room(&self, _parcel: &Parcel, _block: &Block) -> bool {
         false
@@ -139,11 +144,12 @@ impl Delivery {
                 return Some(block);
             }
             let due = self.courier.open_due();
-            if due.is_some_and(|due| due <= Instant::now() || self.outbox.is_stopping()) {
+            let is_ending = self.outbox.is_stopping() && self.courier.is_drained();
+            if due.is_some_and(|due| due <= Instant::now() || is_ending) {
                 self.courier.seal_open();
                 continue;
             }
-            if self.outbox.is_stopping() {
+            if is_ending {
                 return None;
             }
             self.courier.close_if_idle(IDLE_MAX);

@@ -9,3 +9,4 @@ pub mod queue;
 pub mod remote_write;
 pub mod retry;
 pub mod stdout;
+pub mod xray;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::account::ExporterAccount;
 use super::delivery::Outcome;
 use super::retry::{retry_after, Verdict};
-use crate::aws::{signable, Advice, Aws, Refusal, SigV4Config, Signer};
+use crate::aws::{signable, Advice, Aws, Refusal, ServiceError, SigV4Config, Signer};
 use crate::net::dns::Resolver;
 use crate::net::http1::{Client, Request, Response};
 use crate::net::{self, clock, ClientConfig, Url};
@@ -50,6 +50,12 @@ impl Reply {
         let words = shorten(self.body.trim_ascii(), SHOWN_BYTES_MAX);
         let separator = if words.is_empty() { "" } else { ": " };
         format!("{}{separator}{words}", self.status)
+    }
+
+    /// AWS's code and message.
+    pub fn error(&self) -> ServiceError {
+        let text = String::from_utf8_lossy(&self.body);
+        ServiceError::parse(self.error_type.as_deref(), &text)
     }
 }
 

@@ -42,6 +42,11 @@ pub fn signing(given: &Component, client: &ClientConfig) -> Result<Option<SigV4C
             None => Ok(None),
         };
     }
+    always_signing(given, client).map(Some)
+}
+
+/// The same for a component that always signs, with or without `sigv4`.
+pub fn always_signing(given: &Component, client: &ClientConfig) -> Result<SigV4Config, FlagError> {
     if let Some(key) = given.any_of(&["username", "password", "bearer"]) {
         return Err(given.error("sigv4", &format!("give either this or {key}=")));
     }
@@ -60,7 +65,7 @@ pub fn signing(given: &Component, client: &ClientConfig) -> Result<Option<SigV4C
         sts: given.optional("sts", value::url)?,
     };
     config.check().map_err(|why| given.error("", &why))?;
-    Ok(Some(config))
+    Ok(config)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ mod client;
 mod command;
 mod component;
 mod ecs;
-pub mod grammar;
+pub mod from_xray;
+mod grammar;
 mod help;
 mod nearest;
 mod otlp;
@@ -25,6 +26,7 @@ mod statsd;
 mod stdout;
 pub mod table;
 mod to_otlp;
+mod to_xray;
 mod value;
 
 use std::ffi::OsString;
@@ -46,7 +48,7 @@ pub const METADATA_VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
 /// What is opened where no `--from-…` is given, each on its default; in an ECS task, its metrics
 /// too.
-const DEFAULT_RECEIVERS: &[&str] = &["from-otlp", "from-statsd"];
+const DEFAULT_RECEIVERS: &[&str] = &["from-otlp", "from-statsd", "from-xray"];
 
 /// What the program is asked to do.
 #[derive(Debug)]
@@ -80,6 +82,7 @@ pub enum Receiver {
     Otlp(receive::otlp::Config),
     Scrape(receive::scrape::Config),
     Statsd(receive::statsd::Config),
+    Xray(receive::xray::Config),
 }
 
 /// One way out, as its room wants it.
@@ -90,6 +93,7 @@ pub enum Exporter {
     Otlp(export::otlp::Config),
     RemoteWrite(export::remote_write::Config),
     Stdout(export::stdout::Config),
+    Xray(export::xray::Config),
 }
 
 /// Everything the program is told, checked.

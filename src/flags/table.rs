@@ -6,8 +6,8 @@
 use super::component::Component;
 use super::value::SWITCH;
 use super::{
-    command, ecs, otlp, pipeline, process, remote_write, scrape, statsd, stdout, to_otlp, Config,
-    FlagError,
+    command, ecs, from_xray, otlp, pipeline, process, remote_write, scrape, statsd, stdout,
+    to_otlp, to_xray, Config, FlagError,
 };
 
 /// Headings of `--help`, in this order.
@@ -169,6 +169,18 @@ pub const FLAGS: &[Flag] = &[
         ..Flag::BASE
     },
     Flag {
+        name: "from-xray",
+        role: Role::Receivers,
+        takes: Takes::Optional,
+        address: "IP:PORT",
+        addresses_max: 1,
+        default: "127.0.0.1:2000",
+        settings: FROM_XRAY,
+        help: "take X-Ray segments in by UDP, and pass sampling requests on by TCP, signed",
+        fill: from_xray::fill,
+        ..Flag::BASE
+    },
+    Flag {
         name: "to-remote-write",
         role: Role::Exporters,
         takes: Takes::Required,
@@ -192,6 +204,19 @@ pub const FLAGS: &[Flag] = &[
         client: true,
         help: "send metrics, traces and logs to an OpenTelemetry endpoint",
         fill: to_otlp::fill,
+        ..Flag::BASE
+    },
+    Flag {
+        name: "to-xray",
+        role: Role::Exporters,
+        takes: Takes::Required,
+        address: "REGION|URL",
+        addresses_max: 1,
+        repeats: true,
+        settings: TO_XRAY,
+        client: true,
+        help: "send traces to the AWS X-Ray API, always signed",
+        fill: to_xray::fill,
         ..Flag::BASE
     },
     Flag {
@@ -360,6 +385,11 @@ const OTLP: &[Setting] = &[
     Setting::new("cors", "LIST", "", "origins whose web pages may send, * for anything in one"),
 ];
 
+const FROM_XRAY: &[Setting] = &[
+    Setting::new("upstream", "URL", "", "where sampling requests go; else the region's X-Ray"),
+    Setting::new("region", "REGION", "", "signed for; else that of the task"),
+];
+
 const REMOTE_WRITE: &[Setting] = &[
     Setting::new("batch", DURATION, "5s", "how long samples are gathered for one request"),
     Setting::new("samples_max", "COUNT", "2000", "this many samples close a batch early"),
@@ -371,6 +401,12 @@ const REMOTE_WRITE: &[Setting] = &[
     Setting::new("streams_max", "COUNT", "10000", "OTLP series of delta temporality summed up"),
     Setting::new("stale", DURATION, "5m", "silence after which such a series is forgotten"),
     Setting::new(LABEL_NAME, "TEXT", "", "a label for this destination alone"),
+    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
+    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+];
+
+const TO_XRAY: &[Setting] = &[
+    Setting::new("batch", DURATION, "1s", "how long documents are gathered for one request"),
     Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
     Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
 ];

@@ -44,7 +44,8 @@ pub fn bad(args: &[&str], message: &str) {
 fn alone_it_opens_the_default_receivers_and_prints() {
     for args in [&[][..], &["--to-stdout"]] {
         let config = config(args);
-        assert!(matches!(config.receivers[..], [Receiver::Statsd(_), Receiver::Otlp(_)]));
+        let receivers = &config.receivers[..];
+        assert!(matches!(receivers, [Receiver::Statsd(_), Receiver::Otlp(_), Receiver::Xray(_)]));
         assert!(matches!(config.exporters[..], [Exporter::Stdout(_)]));
     }
     let config = config(&["--from-scrape", "http://h"]);

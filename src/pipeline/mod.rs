@@ -9,6 +9,7 @@ mod added;
 mod config;
 mod otlp;
 pub mod relabel;
+mod segments;
 mod transaction;
 
 use std::cell::{Cell, RefCell};
@@ -51,6 +52,15 @@ pub trait Exporter {
     /// Takes a validated OTLP request of `items`, if it takes the signal as bytes. What does not
     /// fit under its bound is dropped and counted there.
     fn relay(&self, _signal: Signal, _body: &[u8], _items: u64) {}
+
+    /// Whether it takes X-Ray documents as they are; their spans are then not relayed to it.
+    fn takes_segments(&self) -> bool {
+        false
+    }
+
+    /// Takes an X-Ray document of `items` segments, if it takes such. What does not fit under its
+    /// bound is dropped and counted there.
+    fn segment(&self, _document: &[u8], _items: u64) {}
 
     /// Opens an empty staging area for one OTLP request, if it takes the signal as bytes and piece
     /// by piece; one that does not gets the whole by [`Exporter::relay`].

@@ -4,3 +4,4 @@ pub mod ecs;
 pub mod otlp;
 pub mod scrape;
 pub mod statsd;
+pub mod xray;

@@ -10,6 +10,7 @@ use crate::aws::{Aws, Environment};
 use crate::export::otlp::{self, Otlp};
 use crate::export::queue::Queues;
 use crate::export::remote_write::{self, RemoteWrite, Sender};
+use crate::export::xray;
 use crate::flags::{Config, Exporter};
 use crate::net::{self, dns::Resolver};
 use crate::observe::output::say;
@@ -33,6 +34,7 @@ pub fn check(config: Config) -> Result<(), String> {
             match exporter {
                 Exporter::RemoteWrite(config) => remote_write(config, around, &mut report).await?,
                 Exporter::Otlp(config) => otlp(config, around, &mut report).await?,
+                Exporter::Xray(config) => xray(config, around, &mut report).await?,
                 Exporter::Stdout(_) => {}
             }
         }
@@ -75,6 +77,18 @@ async fn otlp(
         }
     }
     Ok(())
+}
+
+async fn xray(
+    config: xray::Config,
+    (registry, queues, resolver, aws): Around<'_>,
+    report: &mut Report,
+) -> Result<(), String> {
+    let name = format!("xray to {}", config.endpoint.authority());
+    let exporter = xray::Xray::new(config, &name, registry, queues, 0);
+    let mut sender = xray::Sender::new(exporter, resolver, aws)
+        .map_err(|error| format!("--to-xray: {error}"))?;
+    report.line(&name, sender.check().await)
 }
 
 /// Lines on stdout, and how many told of a failure.

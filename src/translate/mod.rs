@@ -19,6 +19,7 @@ mod names;
 mod point;
 mod prefork;
 pub mod regroup;
+pub mod segment;
 mod to_samples;
 mod values;
 

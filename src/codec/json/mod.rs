@@ -162,6 +162,43 @@ impl<'a> Reader<'a> {
         Ok(&self.text[start..self.at])
     }
 
+    /// Passes over one value whose end an earlier walk over the same text has seen: the offset
+    /// behind it.
+    pub fn skip_to(&mut self, end: usize) {
+        debug_assert!(self.pending && end >= self.at && self.text.is_char_boundary(end));
+        self.pending = false;
+        self.at = end;
+    }
+
+    /// Passes over one value however deep it nests. It is only looked at as closely as finding its
+    /// end takes: strings are checked, and that as many brackets close as open.
+    pub fn skip_unbounded(&mut self) -> Result<(), Error> {
+        if !matches!(self.kind()?, Kind::Object | Kind::Array) {
+            return self.skip();
+        }
+        let mut open = 0_usize;
+        while let Some(byte) = self.byte_after_space() {
+            match byte {
+                b'"' => drop(self.scan_string()?),
+                b'{' | b'[' => {
+                    open += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    open -= 1;
+                    self.at += 1;
+                }
+                // A character of a scalar: whole, so that what follows begins at one.
+                _ => self.at += self.text[self.at..].chars().next().map_or(1, char::len_utf8),
+            }
+            if open == 0 {
+                self.pending = false;
+                return Ok(());
+            }
+        }
+        self.fail("unexpected end")
+    }
+
     /// Checks that nothing but blanks follows the document's one value.
     pub fn end(&mut self) -> Result<(), Error> {
         self.skip_pending()?;

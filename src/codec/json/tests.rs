@@ -156,6 +156,29 @@ fn raw_values_are_as_written() {
 }
 
 #[test]
+fn values_deeper_than_the_bound_are_passed_over() {
+    let deep = format!("{}\"]}}\u{e9}\"{}", "[{\"a\":".repeat(1000), "}]".repeat(1000));
+    let text = format!("{{\"a\":{deep} ,\"b\":1}}");
+    let mut reader = Reader::new(&text);
+    assert!(reader.object().unwrap());
+    reader.key().unwrap();
+    let before = reader.offset();
+    reader.clone().skip_unbounded().unwrap();
+    let mut again = reader.clone();
+    reader.skip_unbounded().unwrap();
+    assert_eq!(&text[before..reader.offset()], deep);
+    assert_eq!(reader.key().unwrap().unwrap().as_written(), "b");
+    again.skip_to(before + deep.len());
+    assert_eq!(again.key().unwrap().unwrap().as_written(), "b");
+    // Every prefix ends early; what is between brackets is not looked at.
+    for end in (0..deep.len()).filter(|end| deep.is_char_boundary(*end)) {
+        assert!(Reader::new(&deep[..end]).skip_unbounded().is_err(), "{end}");
+    }
+    assert!(Reader::new("[x\u{e9}:,]").skip_unbounded().is_ok());
+    assert!(Reader::new("x").skip_unbounded().is_err());
+}
+
+#[test]
 fn noise_never_panics() {
     let pieces = ["{", "}", "[", "]", ",", ":", "\"a\"", "1", "null", " ", "\\", "\"", "é", "-"];
     let mut seed = 1_u64;

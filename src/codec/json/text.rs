@@ -39,13 +39,24 @@ impl<'a> Text<'a> {
 
 /// Writes the inside of a JSON string (RFC 8259 §7).
 pub fn push_escaped(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text;
+    // All three kinds are ASCII, so that what is between them is text.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\')) {
+        out.push_str(&rest[..at]);
+        let byte = rest.as_bytes()[at];
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            _ => {
+                out.push_str("\\u00");
+                out.push(DIGITS[usize::from(byte >> 4)] as char);
+                out.push(DIGITS[usize::from(byte & 15)] as char);
+            }
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
 }
 
 /// The character that the escape after a backslash stands for, and the bytes it takes.

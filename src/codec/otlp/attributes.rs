@@ -42,12 +42,12 @@ enum Source<'a> {
 
 impl<'a> Attributes<'a> {
     /// Those that are field `number` of `message`.
-    pub(super) fn new(message: &'a [u8], number: u32) -> Attributes<'a> {
+    pub fn new(message: &'a [u8], number: u32) -> Attributes<'a> {
         Attributes { fields: Source::Own(Fields::new(message)), number }
     }
 
     /// Those that are field `number` of the submessage that is field `part` of `message`.
-    pub(super) fn of_part(message: &'a [u8], part: u32, number: u32) -> Attributes<'a> {
+    pub fn of_part(message: &'a [u8], part: u32, number: u32) -> Attributes<'a> {
         Attributes { fields: Source::Part(Nested::new(message, part)), number }
     }
 }

@@ -8,7 +8,7 @@
 //! through [`super::validate`], which knows the rest. Depth is that of the tokenizer.
 
 use super::schema::{self, Enum, Kind, Message};
-use super::validate::{repair, validate, Counts, Refusal};
+use super::validate::{validate, Counts, Refusal};
 use super::Signal;
 use crate::codec::base64;
 use crate::codec::json::{Error, Kind as JsonKind, Reader};
@@ -16,6 +16,7 @@ use crate::codec::protobuf::{
     push_bytes, push_double, push_fixed32, push_fixed64, push_message, push_tag, push_varint,
     push_varint_field, zigzag,
 };
+use crate::codec::utf8::repair;
 
 /// Turns a JSON body into a validated protobuf body. Bad UTF-8 is repaired beforehand; where it
 /// stood outside a string, the tokenizer refuses the `?`.

@@ -11,6 +11,7 @@
 use super::schema::{self, Kind, Message};
 use super::Signal;
 use crate::codec::protobuf::{read_varint, Error, Fields, Wire, DEPTH_MAX};
+use crate::codec::utf8::repair;
 
 /// What is in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,18 +227,4 @@ fn may_be(kind: Kind, value: Wire<'_>) -> bool {
         Kind::Fixed32 => matches!(value, Wire::Fixed32(_)),
         _ => false,
     }
-}
-
-/// Writes `?` over every byte that is not part of valid UTF-8; returns in how many places.
-#[cold]
-pub(super) fn repair(bytes: &mut [u8]) -> u64 {
-    let (mut start, mut places) = (0, 0);
-    while let Err(error) = std::str::from_utf8(&bytes[start..]) {
-        let bad = start + error.valid_up_to();
-        let end = error.error_len().map_or(bytes.len(), |length| bad + length);
-        bytes[bad..end].fill(b'?');
-        start = end;
-        places += 1;
-    }
-    places
 }

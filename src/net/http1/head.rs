@@ -82,6 +82,14 @@ impl Fields {
             .map(|(_, value)| self.at(value).trim_ascii())
     }
 
+    /// All lines whose values are UTF-8, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.spans.iter().filter_map(|(name, value)| {
+            let text = |span| std::str::from_utf8(self.at(span)).ok().map(str::trim);
+            Some((text(name)?, text(value)?))
+        })
+    }
+
     /// The first value with this name, if it is UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.all(name).next()?;
