@@ -8,7 +8,8 @@
 //!
 //! A glibc that calls these by other names costs the bytes again, nothing else; one that has a
 //! member with both a leaf of these and something needed fails to link, with both names in the
-//! message. Where glibc is a shared library, and in unit tests, nothing is replaced.
+//! message. Where glibc is a shared library or panics unwind (tests and benchmarks), nothing is
+//! replaced.
 
 #![cfg_attr(test, allow(dead_code, non_snake_case))]
 
