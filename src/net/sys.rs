@@ -1,6 +1,7 @@
 //! System calls without a safe cover elsewhere, and limits of the process.
 //!
-//! The one module where `unsafe` is allowed. Each use says why it is sound and has a test.
+//! The one module where `unsafe` is allowed, with what it contains. Each use says why it is sound
+//! and has a test.
 
 #![allow(unsafe_code)]
 
@@ -8,6 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+
+#[cfg(all(target_env = "gnu", any(test, all(target_feature = "crt-static", panic = "abort"))))]
+mod static_libc;
 
 /// Descriptors asked for: far more than all receivers and exporters together may hold.
 const FDS_WANTED: u64 = 65_536;

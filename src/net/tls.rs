@@ -18,6 +18,8 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 
 use super::ClientConfig;
 
+mod suites;
+
 /// Largest certificate or key file; Debian's whole bundle has 220 KB.
 const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -63,7 +65,7 @@ impl Tls {
 }
 
 fn build(config: &ClientConfig, alpn: &[Vec<u8>]) -> Result<Arc<rustls::ClientConfig>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(suites::provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| error.to_string())?;
