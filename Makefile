@@ -8,16 +8,20 @@ FUZZ_S ?= 60
 # Static by crt-static, which needs nothing but stable Rust and gcc. Not position-independent: a
 # static-pie is 83 KB larger (gzip 22) and relocates itself at start, which makes those pages private
 # memory of each process. What it would buy, a random base address, guards against memory errors, and only
-# net/sys.rs may say unsafe. With --target these flags reach neither build scripts nor macros.
+# net/sys may say unsafe. With --target these flags reach neither build scripts nor macros.
 # The linker folds functions that are the same (lld's icf): 9 KB. Inlining stops early: together with
 # opt-level 2 instead of 3 that is 290 KB (gzip 144) less for 7 % more instructions per sample (callgrind,
 # benches/scrape.rs: 6,012 for 5,608); opt-level s would be 98 KB (26) less for 14 % more. It stops early
 # for functions marked #[inline] too: 63 KB (35) less for 1.4 % more instructions (6,113 for 6,029).
-# Of two definitions the first counts (muldefs): ours, where src/net/sys/static_libc.rs replaces glibc's.
 # Symbols by the newer scheme tell `make size` for which crate a generic function was made.
-STATIC = -C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--icf=all,-z,muldefs \
+STATIC = -C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--icf=all \
 	-C llvm-args=-inline-threshold=25 -C llvm-args=-inlinehint-threshold=100 \
-	-C symbol-mangling-version=v0
+	-C symbol-mangling-version=v0 $(LEAVES)
+# Unused branches of glibc stay out by the leaves of src/net/sys/static_libc.rs, which are tried with these
+# versions of it; with another one the binary is 0.8 MB larger. Of two definitions the first counts: ours.
+GLIBC = $(shell echo __GLIBC__.__GLIBC_MINOR__ | $(TARGET_CC) -E -P -include features.h - | tr -d ' ')
+LEAVES = $(if $(filter 2.36 2.41,$(GLIBC)),--cfg libc_leaves -C link-arg=-Wl$(comma)-z$(comma)muldefs)
+comma := ,
 # Unwinding tables of C and Rust's std, 217 KB (gzip 80): a panic aborts, so nothing ever reads them,
 # but the C start-up code looks at the first word, which says that the table is empty.
 UNWINDING = --update-section .eh_frame=dist/empty --remove-section .eh_frame_hdr \
@@ -34,8 +38,10 @@ ifneq ($(ARCH),$(shell uname -m))
 export CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_LINKER ?= $(ARCH)-linux-gnu-gcc
 export CC_$(subst -,_,$(TARGET)) ?= $(ARCH)-linux-gnu-gcc
 OBJCOPY ?= $(ARCH)-linux-gnu-objcopy
+TARGET_CC ?= $(ARCH)-linux-gnu-gcc
 endif
 OBJCOPY ?= objcopy
+TARGET_CC ?= cc
 
 .PHONY: help run build test check bench fuzz image size readme
 
@@ -50,6 +56,7 @@ build: ## Build the static binary dist/otlet for TARGET
 	  cargo build --locked --release --target $(TARGET)
 	@mkdir -p dist && head -c 8 /dev/zero >dist/empty
 	$(OBJCOPY) --strip-all $(UNWINDING) $(SYMBOLS) dist/otlet
+	$(if $(filter $(ARCH),$(shell uname -m)),dist/otlet --version)
 
 test: build ## Set up the real peers, then run all tests
 	tests/setup

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use support::http;
+use support::metadata::{Documents, Metadata};
 use support::otlet::Otlet;
 use support::otlp::{post, span};
 use support::peers::python_page;
@@ -133,14 +134,26 @@ fn what_the_sdk_sends_is_what_arrives() {
 
 #[test]
 fn what_a_resource_lacks_is_added() {
+    let (task_id, documents) = ("5f3c9e0b7a1d4c2e8f6a0b9c8d7e6f5a", Documents::of("fargate", &[]));
+    let metadata = Metadata::start(task_id, documents);
     let destination = Destination::start();
-    let (_otlet, [_, http]) =
-        start(&[&destination.to("http", ""), "--label=region=eu", "--label=n=8"]);
-    send("http", http, "gzip");
-    let lines = destination.wait_lines(1400);
-    for line in lines {
-        assert!(line.contains(r#"{"key": "region", "value": {"stringValue": "eu"}}"#), "{line}");
-        assert!(line.contains(r#"{"key": "n", "value": {"intValue": "7"}}"#), "{line}");
+    let mut command = Otlet::command();
+    command.env("ECS_CONTAINER_METADATA_URI_V4", metadata.uri());
+    command.args(["--admin=127.0.0.1:0", "--from-otlp=grpc=off http=127.0.0.1:0"]);
+    command.args([&destination.to("http", ""), "--label=region=eu", "--label=n=8"]);
+    let otlet = Otlet::spawn(&mut command);
+    let line = otlet.wait_log("otlp: listening for http on ");
+    send("http", line.rsplit(' ').next().unwrap().parse().expect("an address"), "gzip");
+    for line in destination.wait_lines(1400) {
+        let has = |key: &str, kind: &str, value: &str| {
+            let pair = format!("{{\"key\": \"{key}\", \"value\": {{\"{kind}\": \"{value}\"}}}}");
+            assert_eq!(line.matches(&pair).count(), 1, "{key}: {line}");
+        };
+        has("region", "stringValue", "eu");
+        has("n", "intValue", "7");
+        has("cloud.platform", "stringValue", "aws_ecs");
+        has("aws.ecs.task.id", "stringValue", task_id);
+        has("service.name", "stringValue", "parity");
     }
 }
 

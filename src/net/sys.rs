@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-#[cfg(all(target_env = "gnu", any(test, all(target_feature = "crt-static", panic = "abort"))))]
+#[cfg(any(test, all(libc_leaves, panic = "abort")))]
 mod static_libc;
 
 /// Descriptors asked for: far more than all receivers and exporters together may hold.
