@@ -341,3 +341,38 @@ fn a_page_that_changes_while_a_retry_waits_keeps_its_order() {
     let values: Vec<f64> = a.iter().map(|(_, value)| *value).collect();
     assert!(values.is_sorted() && values[0] == 1.0 && values.ends_with(&[2.0]), "{values:?}");
 }
+
+/// The head of an answer decides, and what follows it may never come: a request that was taken is
+/// not sent again, one that was refused does not hold up the next.
+#[test]
+fn an_answer_whose_body_never_comes_is_an_answer() {
+    for (status, counter, label) in [
+        ("200 OK", "otlet_exporter_sent_items_total", ("signal", "metrics")),
+        ("422 Bad", "otlet_exporter_dropped_items_total", ("reason", "refused")),
+    ] {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: 9\r\n\r\n");
+        let script = vec![Step::Request, Step::Send(head.into_bytes()), Step::Stall];
+        let (target, destination) = (HttpServer::page(PAGE), scripted(vec![script]));
+        let otlet = start(&target, &destination.url("/"), "timeout=500ms", &[]);
+        let metrics = otlet
+            .wait_metrics("two requests", |metrics| metrics.sum(counter, &[label]) >= 2.0 * 7.0);
+        assert_balanced(&metrics);
+        assert_eq!(metrics.sum("otlet_exporter_retries_total", &[]), 0.0, "{status}");
+        let code = [("code", &status[..3])];
+        assert!(metrics.sum("otlet_exporter_requests_total", &code) >= 2.0, "{status}");
+    }
+}
+
+/// `retry_for=0s` sends once: nothing is given up before it was tried.
+#[test]
+fn zero_retries_is_one_attempt() {
+    let (target, receiver) = (HttpServer::page(PAGE), RemoteWrite::start());
+    let otlet = start(&target, &receiver.url(), "retry_for=0s", &[]);
+    receiver.wait_samples("samples", |samples| count_of_a(samples) > 2);
+    receiver.http.next([status(503)]);
+    let metrics = otlet.wait_metrics("one lost", |metrics| dropped(metrics, "expired") > 0.0);
+    assert_balanced(&metrics);
+    let before = count_of_a(&receiver.samples());
+    receiver.wait_samples("samples after it", |samples| count_of_a(samples) > before);
+    assert_in_order(&receiver.samples());
+}
