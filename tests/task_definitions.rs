@@ -6,7 +6,7 @@ mod support;
 use std::ffi::OsString;
 use std::fs;
 
-use otlet::flags::{self, Command, Config, Exporter};
+use otlet::flags::{self, Command, Config, Exporter, Receiver};
 use support::json::Json;
 use support::repository;
 
@@ -74,6 +74,7 @@ fn is_right(container: &Json) -> Config {
 fn signs(config: &Config) -> bool {
     config.exporters.iter().any(|exporter| match exporter {
         Exporter::RemoteWrite(config) => config.sigv4.is_some(),
+        Exporter::Xray(_) => true,
         _ => false,
     })
 }
@@ -81,7 +82,7 @@ fn signs(config: &Config) -> bool {
 #[test]
 fn task_definitions_are_right() {
     let definitions = files("task-definition");
-    assert_eq!(definitions.len(), 3, "{:?}", definitions.iter().map(|(name, _)| name));
+    assert_eq!(definitions.len(), 4, "{:?}", definitions.iter().map(|(name, _)| name));
     let mut signing = Vec::new();
     for (name, task) in definitions {
         let size = (task.get("cpu").text(), task.get("memory").text());
@@ -110,7 +111,32 @@ fn task_definitions_are_right() {
             signing.push(name);
         }
     }
-    assert_eq!(signing, ["task-definition-amp.json"]);
+    signing.sort();
+    assert_eq!(signing, ["task-definition-amp.json", "task-definition-otel.json"]);
+}
+
+/// Without a flag that says what to receive it is what ADOT's default configuration opens.
+#[test]
+fn the_definition_for_telemetry_of_all_kinds_opens_everything() {
+    let (_, task) = files("task-definition-otel").pop().unwrap();
+    let containers = task.get("containerDefinitions").list();
+    let own = containers.iter().find(|container| container.get("name").text() == "otlet");
+    let config = configure(own.unwrap());
+    let opened = config.receivers.iter().map(|receiver| match receiver {
+        Receiver::Otlp(config) => format!("{:?} {:?}", config.grpc, config.http),
+        Receiver::Xray(config) => config.address.to_string(),
+        Receiver::Statsd(_) => "statsd".to_owned(),
+        other => panic!("{other:?}"),
+    });
+    let mut opened: Vec<_> = opened.collect();
+    opened.sort();
+    assert_eq!(opened, ["127.0.0.1:2000", "Some(127.0.0.1:4317) Some(127.0.0.1:4318)", "statsd"]);
+    let (_, policy) = files("xray-role-policy").pop().unwrap();
+    let actions = texts(policy.get("Statement").list()[0].get("Action"));
+    // What the exporter and the sampling proxy call (AWS X-Ray API Reference).
+    for call in ["PutTraceSegments", "GetSamplingRules", "GetSamplingTargets"] {
+        assert!(actions.contains(&format!("xray:{call}").into()), "{actions:?}");
+    }
 }
 
 #[test]
