@@ -54,18 +54,6 @@ impl Lane {
         self.outbox.queue.push(block);
     }
 
-    /// Settles all that waits as sent; returns its bytes.
-    pub fn discard_queue(&self) -> usize {
-        self.seal_open();
-        let mut bytes = 0;
-        while let Some(block) = self.outbox.queue.take() {
-            bytes += block.body.len();
-            self.outbox.account.sent(block.items);
-            self.outbox.queue.landed(block.held_bytes());
-        }
-        bytes
-    }
-
     /// Queues what a transaction sealed, and adds the rest to the open batch.
     fn publish(&self, sealed: Vec<Block>, rest: Batch) {
         if !sealed.is_empty() || !self.open.borrow().has_room(&rest) {

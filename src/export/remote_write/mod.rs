@@ -71,13 +71,7 @@ impl RemoteWrite {
     /// benchmarks, which have no destination.
     pub fn discard_queue(&self) -> usize {
         self.seal_open();
-        let mut bytes = 0;
-        while let Some(block) = self.outbox.queue.take() {
-            bytes += block.body.len();
-            self.outbox.account.sent(block.items);
-            self.outbox.queue.landed(block.held_bytes());
-        }
-        bytes
+        self.outbox.discard()
     }
 
     /// When the open batch is to be closed, if it holds anything.
