@@ -10,13 +10,20 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Exporter, Intake, Pipeline, ReceiverAccount, Relay, Transaction, RELAY_BYTES_MAX};
-use crate::codec::otlp::{from_json, splice_resource, Counts, Refusal, Signal, Validation};
+use crate::codec::otlp::{
+    from_json, splice_resource, splices_within, Counts, Refusal, Signal, Validation,
+};
 use crate::net::yield_now;
 use crate::observe::Counter;
 use crate::translate::{Out, Translator, Walk};
 
 /// Bytes of a body that are checked without a pause: a quarter of a millisecond.
 const VALIDATED_BYTES_MAX: usize = 256 * 1024;
+
+/// What a body may grow by when its resources get attributes, if it is not larger itself: six
+/// thousand resources under a usual identity. A resource may be two bytes long and an identity half
+/// a KiB, so that a body of 16 MiB would come to 4 GiB.
+const ADDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An exporter of samples and what turns points into them, one body at a time.
 struct ToSamples {
@@ -80,6 +87,11 @@ impl OtlpIntake {
         };
         // How many items a body has that cannot be read is not known: the request counts as one.
         let counts = counts.inspect_err(|_| account.refuse(1, "malformed"))?;
+        if counts.items > 0 && !self.is_room_to_add(signal, &body) {
+            account.refuse(counts.items, "resources");
+            let reason = "more resources than this collector gives its attributes to";
+            return Err(Refusal { reason, offset: 0 });
+        }
         self.repaired_strings.add(counts.repaired_strings);
         let mut staged = Vec::new();
         if signal == Signal::Metrics {
@@ -99,6 +111,15 @@ impl OtlpIntake {
             transaction.publish();
         }
         Ok(())
+    }
+
+    /// Whether what is added to a body stays in proportion to it.
+    fn is_room_to_add(&self, signal: Signal, body: &[u8]) -> bool {
+        let bytes_max = body.len().max(ADDED_BYTES_MAX);
+        let takes_bytes =
+            |exporter: &Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
+        !self.pipeline.exporters.iter().any(takes_bytes)
+            || splices_within(body, &self.pipeline.added().attributes, bytes_max)
     }
 
     /// Adds what the task's resources lack, and stages the body at all who take it as it is.
@@ -202,3 +223,7 @@ impl Drop for Turn<'_> {
         self.0.set(false);
     }
 }
+
+#[cfg(test)]
+#[path = "otlp_tests.rs"]
+mod tests;
