@@ -15,7 +15,7 @@ use crate::codec::otlp::{
 };
 use crate::net::yield_now;
 use crate::observe::Counter;
-use crate::translate::{Out, Translator, Walk};
+use crate::translate::{Out, Report, Translator, Walk};
 
 /// Bytes of a body that are checked without a pause: a quarter of a millisecond.
 const VALIDATED_BYTES_MAX: usize = 256 * 1024;
@@ -92,7 +92,6 @@ impl OtlpIntake {
             let reason = "more resources than this collector gives its attributes to";
             return Err(Refusal { reason, offset: 0 });
         }
-        self.repaired_strings.add(counts.repaired_strings);
         let mut staged = Vec::new();
         if signal == Signal::Metrics {
             for way in &self.to_samples {
@@ -101,13 +100,18 @@ impl OtlpIntake {
         }
         let relayed = self.relay(signal, &mut body, counts).await;
         account.accept(counts.items);
+        self.repaired_strings.add(counts.repaired_strings);
         for (exporter, relay) in relayed {
             match relay {
                 Some(relay) => relay.commit(counts.items),
                 None => exporter.relay(signal, &body, counts.items),
             }
         }
-        for transaction in staged {
+        for (transaction, report) in staged {
+            // Only now: of a sender who went away before nothing was taken, and nothing lost.
+            for (reason, points) in report.dropped() {
+                account.drop_in_pipeline(points, reason);
+            }
             transaction.publish();
         }
         Ok(())
@@ -162,7 +166,7 @@ impl OtlpIntake {
         way: &ToSamples,
         account: &Rc<ReceiverAccount>,
         body: &[u8],
-    ) -> Transaction {
+    ) -> (Transaction, Report) {
         let _turn = Turn::of(&way.is_busy).await;
         let now_s = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
         let added = self.pipeline.added();
@@ -184,16 +188,13 @@ impl OtlpIntake {
             }
             yield_now().await;
         }
-        for (reason, points) in walk.report.dropped() {
-            account.drop_in_pipeline(points, reason);
-        }
         if walk.report.found_shared_resource {
             log::warn!(
                 "otlp: several senders share one resource, so that their series collide; give each \
                  process its own service.instance.id"
             );
         }
-        transaction
+        (transaction, walk.report)
     }
 }
 
