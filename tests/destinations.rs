@@ -193,6 +193,16 @@ fn a_long_refusal_is_shown_shortened_and_not_kept() {
 }
 
 #[test]
+fn a_token_that_is_sent_back_is_not_shown_even_in_part() {
+    let token = "s3cr3t".repeat(200);
+    let (target, receiver) = (HttpServer::page(PAGE), RemoteWrite::start());
+    receiver.http.next([Answer::Response(Message::response(401, format!("not known: {token}")))]);
+    let otlet = start(&target, &receiver.url(), &format!("bearer={token}"), &[]);
+    let line = otlet.wait_log("not known: ");
+    assert!(line.contains("****") && !line.contains("s3cr"), "{line}");
+}
+
+#[test]
 fn what_is_too_large_is_sent_once_more_in_halves() {
     let (target, receiver) = (HttpServer::page(PAGE), RemoteWrite::start());
     receiver.http.next([status(413)]);

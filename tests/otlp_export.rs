@@ -209,6 +209,19 @@ fn one_senders_bad_data_costs_only_itself() {
 }
 
 #[test]
+fn a_secret_that_is_sent_back_is_not_shown() {
+    for protocol in ["http", "grpc"] {
+        let destination = Destination::start();
+        // What this destination says of all that it refuses.
+        let (otlet, [_, http]) = start(&[&destination.to(protocol, "header.X-Key=\"told to\"")]);
+        destination.set("poison=bad-span");
+        post_spans(http, &["bad-span"]);
+        otlet.wait_log("*******; dropped 1 spans");
+        assert!(!otlet.log().iter().any(|line| line.contains("told to")), "{:?}", otlet.log());
+    }
+}
+
+#[test]
 fn what_is_refused_in_part_is_counted_and_not_sent_again() {
     for protocol in ["http", "grpc"] {
         let destination = Destination::start();

@@ -62,16 +62,12 @@ pub fn stdout_lines(data: &[u8]) {
             _ => Lines::of_log_records(&body, format),
         };
         let (mut out, mut items) = (String::new(), 0);
-        loop {
-            out.clear();
-            let piece = lines.piece(&mut out);
-            if piece == 0 {
-                break;
-            }
+        while let Some(piece) = lines.piece(&mut out) {
             items += piece;
-            assert!(out.ends_with('\n'));
+            assert!(out.is_empty() || out.ends_with('\n'));
             assert_eq!(out.split_terminator('\n').count() as u64, piece);
             out.split_terminator('\n').for_each(|line| check_line(line, format));
+            out.clear();
         }
         assert_eq!(items, counts.items);
     }

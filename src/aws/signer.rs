@@ -307,6 +307,11 @@ impl Signer {
         self.provider.redact(text)
     }
 
+    /// A server's words without secrets, before anything of them is cut off.
+    pub fn hide(&self, words: &mut [u8]) {
+        self.provider.hide(words);
+    }
+
     /// One line about the credentials in use. STS is asked only where their source does not say
     /// whose they are; that it cannot be reached is no error, as signing does not need it.
     pub async fn identify(&self, unix_ms: i64) -> Result<String, String> {

@@ -164,3 +164,32 @@ fn a_refusal_costs_that_request_and_rejected_items_are_dropped() {
         assert_eq!(dropped(&page, reason), Some(1), "{reason}");
     }
 }
+
+#[test]
+fn whatever_a_destination_says_the_books_balance() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let all = [
+        Verdict::Sent,
+        Verdict::Retry,
+        Verdict::TooLarge,
+        Verdict::Unauthorized,
+        Verdict::BadData,
+        Verdict::Refused,
+    ];
+    for _ in 0..200 {
+        let bodies: Vec<Vec<u8>> =
+            (0..random.usize(0..6)).map(|_| vec![b'r'; random.usize(1..6)]).collect();
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+        let verdicts: Vec<_> = (0..random.usize(0..12)).map(|_| all[random.usize(0..6)]).collect();
+        let [age, retry_for] = [0, 0].map(|_| HOUR / 2 * random.u32(0..3));
+        // Nothing is queued or held at the end: so it says itself.
+        let (_, sent, page) = deliver(&bodies, age, retry_for, &verdicts);
+        let reasons = ["expired", "too_large", "unauthorized", "refused", "rejected"];
+        let lost: u64 = reasons.iter().filter_map(|reason| dropped(&page, reason)).sum();
+        let items: usize = bodies.iter().map(|body| body.len()).sum();
+        assert_eq!(sent + lost, items as u64, "{page}");
+    }
+}

@@ -13,7 +13,7 @@ use super::retry::{retry_after, Verdict};
 use crate::aws::{signable, Advice, Aws, Refusal, ServiceError, SigV4Config, Signer};
 use crate::net::dns::Resolver;
 use crate::net::http1::{Client, Request, Response};
-use crate::net::{self, clock, ClientConfig, Url};
+use crate::net::{self, clock, ClientConfig, Secrets, Url};
 use crate::observe::log::shorten;
 
 /// How much of an answer is read: what OpenTelemetry's Collector reads (exporter/otlphttpexporter).
@@ -68,6 +68,7 @@ pub struct Post {
     url: Url,
     headers: String,
     signer: Option<Signer>,
+    secrets: Secrets,
     timeout: Duration,
     account: Rc<ExporterAccount>,
 }
@@ -89,9 +90,9 @@ impl Post {
             url = signable(url);
             signer = Some(Signer::new(aws, sigv4, &url, service)?);
         }
-        let timeout = client.timeout;
+        let (timeout, secrets) = (client.timeout, client.secrets());
         let client = Client::new(&url, client, Rc::clone(resolver))?;
-        Ok(Post { client, url, headers, signer, timeout, account: Rc::clone(account) })
+        Ok(Post { client, url, headers, signer, secrets, timeout, account: Rc::clone(account) })
     }
 
     pub fn client(&mut self) -> &mut Client {
@@ -165,6 +166,10 @@ impl Post {
         };
         let limit = self.timeout.min(ANSWER_BODY_MAX);
         let _ = net::timeout(limit, read_body(response, &mut reply.body)).await;
+        self.secrets.hide(&mut reply.body);
+        if let Some(signer) = &self.signer {
+            signer.hide(&mut reply.body);
+        }
         Ok(reply)
     }
 

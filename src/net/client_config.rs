@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Url;
 use crate::codec::base64;
+use crate::observe::log::hide;
 
 /// Headers that the client writes itself; a setting may not replace them.
 const OWN_HEADERS: [&str; 11] = [
@@ -24,6 +25,20 @@ const OWN_HEADERS: [&str; 11] = [
     "trailer",
     "expect",
 ];
+
+/// A value that is shorter is no secret, and would make words unreadable.
+const SECRET_BYTES_MIN: usize = 6;
+
+/// What a peer's words must not repeat in a log line.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Overwrites what a peer's words have of them.
+    pub fn hide(&self, words: &mut [u8]) {
+        self.0.iter().for_each(|secret| hide(words, secret));
+    }
+}
 
 /// Settings of one destination or target.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,6 +113,16 @@ impl ClientConfig {
             lines.push_str(&format!("{name}: {}\r\n", value.trim()));
         }
         Ok(lines)
+    }
+
+    /// The values that authenticate, as they are sent and as they were given.
+    pub fn secrets(&self) -> Secrets {
+        let header = self.authorization().ok().flatten().unwrap_or_default();
+        let credentials = header.split_once(' ').map(|(_, credentials)| credentials);
+        let given = [credentials, self.password.as_deref(), self.bearer.as_deref()];
+        let headers = self.headers.iter().map(|(_, value)| value.as_str());
+        let all = given.into_iter().flatten().chain(headers).map(str::trim);
+        Secrets(all.filter(|text| text.len() >= SECRET_BYTES_MIN).map(str::to_owned).collect())
     }
 
     fn authorization(&self) -> Result<Option<String>, String> {
@@ -230,5 +255,24 @@ mod tests {
         config.tls_key = Some("s3c5".to_owned());
         let shown = format!("{config:?}");
         assert!(shown.contains("***") && !shown.contains("s3c"), "{shown}");
+    }
+
+    #[test]
+    fn secrets_are_hidden_as_given_and_as_sent() {
+        let config = ClientConfig {
+            username: Some("u".to_owned()),
+            password: Some("password".to_owned()),
+            headers: vec![("X-Key".to_owned(), " header-key ".to_owned())],
+            ..ClientConfig::default()
+        };
+        let sent = base64::encode(b"u:password");
+        let mut words = format!("Basic {sent} is password; header-key; u").into_bytes();
+        config.secrets().hide(&mut words);
+        let stars = "*".repeat(sent.len());
+        assert_eq!(words, format!("Basic {stars} is ********; **********; u").as_bytes());
+        let bearer = ClientConfig { bearer: Some("token-1".to_owned()), ..ClientConfig::default() };
+        let mut words = b"token-1 token-2".to_vec();
+        bearer.secrets().hide(&mut words);
+        assert_eq!(words, b"******* token-2");
     }
 }

@@ -22,7 +22,7 @@ pub mod tls;
 pub mod udp;
 pub mod url;
 
-pub use client_config::ClientConfig;
+pub use client_config::{ClientConfig, Secrets};
 pub use connect::Connector;
 pub use datagram::DatagramSocket;
 pub use dns::Resolver;

@@ -215,6 +215,19 @@ pub fn shorten(text: &[u8], chars_max: usize) -> String {
     out
 }
 
+/// Overwrites a secret that a peer repeats, before any of its words are cut or shown. Lengths stay.
+pub fn hide(text: &mut [u8], secret: &str) {
+    let mut at = 0;
+    while let Some(found) = memchr::memmem::find(&text[at..], secret.as_bytes()) {
+        let start = at + found;
+        at = start + secret.len();
+        text[start..at].fill(b'*');
+        if secret.is_empty() {
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +276,17 @@ mod tests {
     fn dates() {
         assert_eq!(Utc(951_782_400_000).to_string(), "2000-02-29T00:00:00.000Z");
         assert_eq!(Utc(-1).to_string(), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn secrets_are_overwritten() {
+        let hidden = |text: &str, secret: &str| {
+            let mut text = text.as_bytes().to_vec();
+            hide(&mut text, secret);
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(hidden("no abc and abcabc", "abc"), "no *** and ******");
+        assert_eq!(hidden("ab", "abc"), "ab");
+        assert_eq!(hidden("abc", ""), "abc");
     }
 }

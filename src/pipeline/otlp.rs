@@ -10,13 +10,20 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Exporter, Intake, Pipeline, ReceiverAccount, Relay, Transaction, RELAY_BYTES_MAX};
-use crate::codec::otlp::{from_json, splice_resource, Counts, Refusal, Signal, Validation};
+use crate::codec::otlp::{
+    from_json, splice_resource, splices_within, Counts, Refusal, Signal, Validation,
+};
 use crate::net::yield_now;
 use crate::observe::Counter;
-use crate::translate::{Out, Translator, Walk};
+use crate::translate::{Out, Report, Translator, Walk};
 
 /// Bytes of a body that are checked without a pause: a quarter of a millisecond.
 const VALIDATED_BYTES_MAX: usize = 256 * 1024;
+
+/// What a body may grow by when its resources get attributes, if it is not larger itself: six
+/// thousand resources under a usual identity. A resource may be two bytes long and an identity half
+/// a KiB, so that a body of 16 MiB would come to 4 GiB.
+const ADDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An exporter of samples and what turns points into them, one body at a time.
 struct ToSamples {
@@ -80,7 +87,11 @@ impl OtlpIntake {
         };
         // How many items a body has that cannot be read is not known: the request counts as one.
         let counts = counts.inspect_err(|_| account.refuse(1, "malformed"))?;
-        self.repaired_strings.add(counts.repaired_strings);
+        if counts.items > 0 && !self.is_room_to_add(signal, &body) {
+            account.refuse(counts.items, "resources");
+            let reason = "more resources than this collector gives its attributes to";
+            return Err(Refusal { reason, offset: 0 });
+        }
         let mut staged = Vec::new();
         if signal == Signal::Metrics {
             for way in &self.to_samples {
@@ -89,16 +100,30 @@ impl OtlpIntake {
         }
         let relayed = self.relay(signal, &mut body, counts).await;
         account.accept(counts.items);
+        self.repaired_strings.add(counts.repaired_strings);
         for (exporter, relay) in relayed {
             match relay {
                 Some(relay) => relay.commit(counts.items),
                 None => exporter.relay(signal, &body, counts.items),
             }
         }
-        for transaction in staged {
+        for (transaction, report) in staged {
+            // Only now: of a sender who went away before nothing was taken, and nothing lost.
+            for (reason, points) in report.dropped() {
+                account.drop_in_pipeline(points, reason);
+            }
             transaction.publish();
         }
         Ok(())
+    }
+
+    /// Whether what is added to a body stays in proportion to it.
+    fn is_room_to_add(&self, signal: Signal, body: &[u8]) -> bool {
+        let bytes_max = body.len().max(ADDED_BYTES_MAX);
+        let takes_bytes =
+            |exporter: &Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
+        !self.pipeline.exporters.iter().any(takes_bytes)
+            || splices_within(body, &self.pipeline.added().attributes, bytes_max)
     }
 
     /// Adds what the task's resources lack, and stages the body at all who take it as it is.
@@ -141,7 +166,7 @@ impl OtlpIntake {
         way: &ToSamples,
         account: &Rc<ReceiverAccount>,
         body: &[u8],
-    ) -> Transaction {
+    ) -> (Transaction, Report) {
         let _turn = Turn::of(&way.is_busy).await;
         let now_s = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
         let added = self.pipeline.added();
@@ -163,16 +188,13 @@ impl OtlpIntake {
             }
             yield_now().await;
         }
-        for (reason, points) in walk.report.dropped() {
-            account.drop_in_pipeline(points, reason);
-        }
         if walk.report.found_shared_resource {
             log::warn!(
                 "otlp: several senders share one resource, so that their series collide; give each \
                  process its own service.instance.id"
             );
         }
-        transaction
+        (transaction, walk.report)
     }
 }
 
@@ -202,3 +224,7 @@ impl Drop for Turn<'_> {
         self.0.set(false);
     }
 }
+
+#[cfg(test)]
+#[path = "otlp_tests.rs"]
+mod tests;

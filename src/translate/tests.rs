@@ -462,3 +462,14 @@ fn pieces_are_bounded() {
     }
     assert_eq!(pieces, [1024, 1024, 1024, 1024, 905]);
 }
+
+#[test]
+fn pieces_without_samples_are_bounded_too() {
+    let body = [0x0a, 0].repeat(100_000);
+    let (mut translator, mut walk) = (Translator::new(&Config::default(), 1), Walk::new(&body));
+    let mut pieces = 1;
+    while !translator.piece(&mut walk, 0, &mut |_| panic!("nothing is there to say")) {
+        pieces += 1;
+    }
+    assert!(pieces > 20, "{pieces}");
+}

@@ -28,6 +28,9 @@ use super::{Out, Reason};
 /// Samples between two yields: half a millisecond in an encoder.
 const PIECE_SAMPLES_MAX: u64 = 1024;
 
+/// The same for what gives no sample: resources, scopes and metrics opened, points dropped.
+const PIECE_STEPS_MAX: usize = 4096;
+
 /// Points of a resource whose start times are looked at.
 pub(super) const WATCHED_POINTS_MAX: u32 = 8;
 
@@ -163,7 +166,10 @@ impl Translator {
     ) -> bool {
         self.streams.expire(now_s);
         let end = walk.report.samples + PIECE_SAMPLES_MAX;
-        while walk.report.samples < end {
+        for _ in 0..PIECE_STEPS_MAX {
+            if walk.report.samples >= end {
+                break;
+            }
             if walk.open.is_some() {
                 if !self.point(walk, now_s, out) {
                     self.close_metric(walk, out);

@@ -19,6 +19,7 @@ use super::sts::StsFailure;
 use super::{Credentials, Source};
 use crate::aws::clock_skew::ClockSkew;
 use crate::net::spawn;
+use crate::observe::log::hide;
 
 /// Credentials are fetched again this long before they expire, or after half their life.
 const REFRESH_MS: i64 = 5 * 60_000;
@@ -184,6 +185,18 @@ impl Provider {
         let Some(keys) = current else { return text };
         let secrets = [Some(&keys.secret_access_key), keys.session_token.as_ref()];
         secrets.into_iter().flatten().fold(text, |text, secret| text.replace(secret, "***"))
+    }
+
+    /// The same in a server's words, whose length stays.
+    pub fn hide(&self, words: &mut [u8]) {
+        let state = self.state.borrow();
+        let current = match &self.source {
+            Source::Static(credentials) => Some(credentials),
+            _ => state.current.as_ref(),
+        };
+        let Some(keys) = current else { return };
+        let secrets = [Some(&keys.secret_access_key), keys.session_token.as_ref()];
+        secrets.into_iter().flatten().for_each(|secret| hide(words, secret));
     }
 
     /// The identifier of the current key, which is no secret.

@@ -41,7 +41,7 @@ pub use points::{
 pub use resource::{
     resource_logs, resource_metrics, resource_spans, Resource, Resources, Scope, Scopes,
 };
-pub use splice::splice_resource;
+pub use splice::{splice_resource, splices_within};
 pub use traces::{Link, Span, SpanEvent, SpanKind, Spans, StatusCode};
 pub use validate::{validate, Counts, Refusal, Validation};
 

@@ -22,6 +22,17 @@ pub fn splice_resource(body: &[u8], attributes: &[(String, String)], out: &mut V
     }
 }
 
+/// Tags and lengths of an attribute, and what the lengths around it may grow by, in bytes.
+const FRAMING_BYTES_MAX: usize = 32;
+
+/// Whether [`splice_resource`] adds no more than `bytes_max`.
+pub fn splices_within(body: &[u8], attributes: &[(String, String)], bytes_max: usize) -> bool {
+    let sizes = attributes.iter().map(|(key, value)| key.len() + value.len() + FRAMING_BYTES_MAX);
+    let room = bytes_max / sizes.sum::<usize>().max(1);
+    attributes.is_empty()
+        || Fields::new(body).filter(|(number, _)| *number == 1).nth(room).is_none()
+}
+
 /// Appends the inside of one ResourceSpans, ResourceMetrics or ResourceLogs.
 fn splice_one(message: &[u8], attributes: &[(String, String)], out: &mut Vec<u8>) {
     let missing = |(key, _): &&(String, String)| {

@@ -13,7 +13,7 @@ use crate::export::delivery::Outcome;
 use crate::export::retry::Verdict;
 use crate::net::dns::Resolver;
 use crate::net::http2::client::{Client, Request, Response};
-use crate::net::{self, ClientConfig, Url};
+use crate::net::{self, ClientConfig, Secrets, Url};
 
 /// Calls one method.
 pub struct Grpc {
@@ -21,6 +21,7 @@ pub struct Grpc {
     path: &'static str,
     headers: Vec<(String, String)>,
     is_gzip: bool,
+    secrets: Secrets,
     timeout: Duration,
     account: Rc<ExporterAccount>,
 }
@@ -54,6 +55,7 @@ impl Grpc {
             },
             headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
             is_gzip,
+            secrets: config.secrets(),
             timeout: config.timeout,
             account: Rc::clone(account),
         })
@@ -68,7 +70,7 @@ impl Grpc {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let request = Request { path: self.path, headers: &headers, body: &[&prefix, message] };
-        let response = match net::timeout(self.timeout, self.client.send(&request)).await {
+        let mut response = match net::timeout(self.timeout, self.client.send(&request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return self.unanswered(error.to_string()),
             Err(net::Elapsed) => {
@@ -76,7 +78,11 @@ impl Grpc {
                 return self.unanswered(format!("no answer within {limit_s} s"));
             }
         };
-        let status = status(&response);
+        let mut status = status(&response);
+        let mut words = status.message.into_bytes();
+        self.secrets.hide(&mut words);
+        self.secrets.hide(&mut response.body);
+        status.message = String::from_utf8_lossy(&words).into_owned();
         self.account.answer(status.code.to_http());
         judge_grpc(&status, message_of(&response.body))
     }

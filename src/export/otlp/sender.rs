@@ -169,13 +169,18 @@ impl Courier for Sender {
     }
 }
 
-/// Two halves of a body, cut where a resource ends; None where it has only one.
+/// Two parts of a body, about halves, cut where a resource ends; None where it has only one.
 fn halves(signal: Signal, raw: &[u8]) -> Option<[Piece; 2]> {
     let mut fields = Fields::new(raw);
-    let mut middle = 0;
+    let (mut before, mut middle) = (0, 0);
     while middle < raw.len() / 2 || middle == 0 {
         fields.next()?;
+        before = middle;
         middle = raw.len() - fields.rest().len();
+    }
+    if middle == raw.len() {
+        // The last resource is more than half of all.
+        middle = before;
     }
     let piece = |bytes: &[u8]| {
         let counts = validate(signal, &mut bytes.to_vec()).ok()?;
@@ -183,5 +188,33 @@ fn halves(signal: Signal, raw: &[u8]) -> Option<[Piece; 2]> {
         Some(Piece { raw_bytes: raw_bytes.ok()?, items: items.ok()? })
     };
     let (first, second) = raw.split_at(middle);
-    (!second.is_empty()).then_some([piece(first)?, piece(second)?])
+    (!first.is_empty()).then_some([piece(first)?, piece(second)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::protobuf::push_message;
+
+    #[test]
+    fn halves_end_where_a_resource_does() {
+        // Resources of so many spans, which have two bytes each.
+        let cut = |resources: &[usize]| {
+            let mut raw = Vec::new();
+            for spans in resources {
+                push_message(&mut raw, 1, |out| {
+                    push_message(out, 2, |out| out.extend([0x12, 0].repeat(*spans)));
+                });
+            }
+            let halves = halves(Signal::Traces, &raw)?;
+            assert_eq!(halves.iter().map(|half| half.raw_bytes as usize).sum::<usize>(), raw.len());
+            Some(halves.map(|half| half.items))
+        };
+        assert_eq!(cut(&[1, 1]), Some([1, 1]));
+        assert_eq!(cut(&[5, 5, 5, 5]), Some([10, 10]));
+        assert_eq!(cut(&[50, 1, 1]), Some([50, 2]));
+        assert_eq!(cut(&[1, 1, 50]), Some([2, 50]));
+        assert_eq!(cut(&[1, 500]), Some([1, 500]));
+        assert_eq!((cut(&[7]), cut(&[])), (None, None));
+    }
 }

@@ -13,6 +13,9 @@ use crate::codec::otlp::{
 /// When a piece ends, in bytes of lines and of the body read for them.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// What opening a resource or a scope counts for in a piece, beside what is written for it.
+const OPENING_BYTES: usize = 64;
+
 /// What a resource, and what a scope, adds to each line at most, in bytes.
 const CONTEXT_BYTES_MAX: usize = 4 * 1024;
 
@@ -77,38 +80,50 @@ impl<'a> Lines<'a> {
     }
 
     /// Appends the lines of the next items, about as many as a pause should wait for, and returns
-    /// how many; 0 at the end of the body.
-    pub fn piece(&mut self, out: &mut String) -> u64 {
+    /// how many, which may be none; None at the end of the body.
+    pub fn piece(&mut self, out: &mut String) -> Option<u64> {
         let (start, mut bytes_read, mut items) = (out.len(), 0, 0);
         while out.len() - start + bytes_read < PIECE_BYTES {
-            let Some(item) = self.next() else { break };
-            bytes_read += match item {
-                Item::Span(span) => span.encoded_bytes(),
-                Item::LogRecord(record) => record.encoded_bytes(),
-            };
-            self.line(out, &item);
-            items += 1;
+            match self.next() {
+                Some(item) => {
+                    bytes_read += match item {
+                        Item::Span(span) => span.encoded_bytes(),
+                        Item::LogRecord(record) => record.encoded_bytes(),
+                    };
+                    self.line(out, &item);
+                    items += 1;
+                }
+                None => match self.open() {
+                    Some(bytes) => bytes_read += bytes,
+                    None => return (items > 0).then_some(items),
+                },
+            }
         }
-        items
+        Some(items)
     }
 
+    /// The next item of the scope at hand.
     fn next(&mut self) -> Option<Item<'a>> {
-        loop {
-            let item = match &mut self.items {
-                Items::Spans(spans) => spans.next().map(Item::Span),
-                Items::LogRecords(records) => records.next().map(Item::LogRecord),
-            };
-            if item.is_some() {
-                return item;
-            }
-            match self.scopes.next() {
-                Some(scope) => self.open_scope(scope),
-                None => {
-                    let resource = self.resources.next()?;
-                    self.open_resource(resource);
-                }
-            }
+        match &mut self.items {
+            Items::Spans(spans) => spans.next().map(Item::Span),
+            Items::LogRecords(records) => records.next().map(Item::LogRecord),
         }
+    }
+
+    /// Opens the next scope or resource, and says what that counts for, in bytes.
+    fn open(&mut self) -> Option<usize> {
+        let written = match self.scopes.next() {
+            Some(scope) => {
+                self.open_scope(scope);
+                &self.context.scope
+            }
+            None => {
+                let resource = self.resources.next()?;
+                self.open_resource(resource);
+                &self.context.resource
+            }
+        };
+        Some(OPENING_BYTES + written.text.len())
     }
 
     fn open_resource(&mut self, resource: Resource<'a>) {

@@ -6,9 +6,9 @@
 //! their turn: an OTLP body may be 16 MiB, its lines a multiple of that, and whoever sent it waits
 //! for the answer. So taking it costs one copy, the queue's bounds hold for bytes that are known,
 //! what is dropped at them was never rendered, and the work is done in pieces of about 64 KiB with
-//! a pause for everybody else in between. A piece walks over no more than validation did. Measured:
-//! a body of 60,000 spans, 14 MB, is answered in 70 ms and written in 0.5 s as text and 0.9 s as
-//! JSON (51 MB); `/metrics` answers within 25 ms all the while.
+//! a pause for everybody else in between, empty resources included. Measured: a body of 60,000
+//! spans, 14 MB, is answered in 70 ms and written in 0.5 s as text and 0.9 s as JSON (51 MB);
+//! `/metrics` answers within 25 ms all the while.
 //!
 //! Each signal has a queue of its own, since drops are counted by signal; they hold the exporter's
 //! share together, and the oldest block of all three is written first. Whoever reads may be slow,
@@ -149,10 +149,7 @@ impl Writer<'_> {
         let mut text = String::new();
         while items > 0 && !self.output.is_closed() {
             text.clear();
-            let rendered = body.piece(&mut text);
-            if rendered == 0 {
-                break;
-            }
+            let Some(rendered) = body.piece(&mut text) else { break };
             items = items.saturating_sub(rendered);
             self.write(text.as_bytes(), rendered).await;
             net::yield_now().await;

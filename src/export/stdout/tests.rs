@@ -28,8 +28,8 @@ fn lines(signal: Signal, body: &[u8], format: Format) -> (String, u64) {
     let (mut out, mut items) = (String::from("before\n"), 0);
     loop {
         match lines.piece(&mut out) {
-            0 => return (out.split_off(7), items),
-            more => items += more,
+            None => return (out.split_off(7), items),
+            Some(more) => items += more,
         }
     }
 }
@@ -255,17 +255,27 @@ fn a_body_comes_in_pieces() {
     let body = body(Signal::Logs, CHECKOUT, &vec![r#"{"severityNumber":9}"#; 30_000].join(","));
     let mut lines = Lines::of_log_records(&body, Format::Json);
     let (mut items, mut pieces) = (0, 0);
-    loop {
-        let mut out = String::new();
-        let more = lines.piece(&mut out);
+    let mut out = String::new();
+    while let Some(more) = lines.piece(&mut out) {
         assert!(out.len() < 64 * 1024 + LINE_BYTES_MAX);
-        if more == 0 {
-            break;
-        }
+        out.clear();
         (items, pieces) = (items + more, pieces + 1);
     }
     assert_eq!(items, 30_000);
     assert!(pieces > 30, "{pieces}");
+}
+
+#[test]
+fn a_body_of_empty_resources_comes_in_pieces_too() {
+    for format in [Format::Text, Format::Json] {
+        let body = [0x0a, 0].repeat(100_000);
+        let (mut lines, mut pieces) = (Lines::of_spans(&body, format), 0);
+        while let Some(items) = lines.piece(&mut String::new()) {
+            assert_eq!(items, 0);
+            pieces += 1;
+        }
+        assert!(pieces > 90, "{pieces}");
+    }
 }
 
 #[test]

@@ -114,9 +114,9 @@ impl Group {
 
     fn push_times(&self, out: &mut Vec<u8>) {
         if self.start_ms > 0 {
-            push_fixed64(out, 2, self.start_ms as u64 * 1_000_000);
+            push_fixed64(out, 2, to_ns(self.start_ms));
         }
-        push_fixed64(out, 3, self.time_ms.max(0) as u64 * 1_000_000);
+        push_fixed64(out, 3, to_ns(self.time_ms));
     }
 
     /// Writes a list that was kept as field 1.
@@ -200,6 +200,11 @@ impl Group {
     }
 }
 
+/// A time in nanoseconds: pages may say any, and what OTLP has no place for is cut off.
+fn to_ns(ms: i64) -> u64 {
+    (ms.max(0) as u64).saturating_mul(1_000_000)
+}
+
 /// Appends a Metric, as field 2, with points of one resource, shape and name.
 pub fn push_metric(out: &mut Vec<u8>, family: &Family<'_>, points: &[Group]) {
     let Some(first) = points.first() else { return };
@@ -256,7 +261,7 @@ pub fn push_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &str) {
 fn push_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar<'_>, sample_ms: i64) {
     push_message(out, 1, |out| {
         let time_ms = exemplar.timestamp_ms.unwrap_or(sample_ms);
-        push_fixed64(out, 2, time_ms.max(0) as u64 * 1_000_000);
+        push_fixed64(out, 2, to_ns(time_ms));
         push_double(out, 3, exemplar.value);
         for label in exemplar.labels {
             let id = match label.name {

@@ -9,8 +9,8 @@
 //! goes out as gauges under the samples' own names.
 //!
 //! Bounds: a family's samples are held until it ends, or [`POINTS_MAX`] points are in the making;
-//! `series_max` start times are known, beyond that points go out without one; [`RESOURCES_MAX`]
-//! resources are open at once.
+//! `series_max` start times are known, beyond that points go out without one; more than
+//! [`RESOURCES_MAX`] resources are closed whenever points are written.
 
 mod exponential;
 mod group;
@@ -182,7 +182,8 @@ impl Regroup {
         if is_one_left {
             self.groups.swap(0, count);
             self.by_key.insert(self.groups[0].key, 0);
-        } else if self.resources.len() > RESOURCES_MAX {
+        }
+        if self.resources.len() > RESOURCES_MAX {
             self.close_resources();
         }
     }
@@ -228,9 +229,16 @@ impl Regroup {
                 });
             });
         }
-        if self.groups_len == 0 {
-            // Nobody refers to one.
-            self.resources.clear();
+        // Those stay that a group refers to; without this a family of many resources, of which one
+        // group is always left, would search through all of them for each.
+        match self.groups_len {
+            0 => self.resources.clear(),
+            1 => {
+                self.resources.swap(0, self.groups[0].resource);
+                self.resources.truncate(1);
+                self.groups[0].resource = 0;
+            }
+            _ => {}
         }
     }
 }

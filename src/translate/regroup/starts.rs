@@ -56,9 +56,9 @@ impl Starts {
             return series.start_ms;
         }
         if self.series.len() >= self.series_max && now_ms >= self.full_until_ms {
-            self.series.retain(|_, series| now_ms - series.last_ms < STALE_MS);
+            self.series.retain(|_, series| now_ms.saturating_sub(series.last_ms) < STALE_MS);
             let oldest_ms = self.series.values().map(|series| series.last_ms).min();
-            self.full_until_ms = oldest_ms.unwrap_or(now_ms) + STALE_MS;
+            self.full_until_ms = oldest_ms.unwrap_or(now_ms).saturating_add(STALE_MS);
         }
         if self.series.len() >= self.series_max {
             return 0;

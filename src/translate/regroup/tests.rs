@@ -291,3 +291,31 @@ fn a_family_that_does_not_end_is_written_all_the_same() {
     }
     assert_eq!(seen, sets);
 }
+
+#[test]
+fn times_that_do_not_fit_are_cut_off() {
+    let family = Family { name: "t", metric_type: MetricType::Counter, ..Family::default() };
+    let mut page = Page::new();
+    page.sample(&family, Part::Value, "t{a=1", 1.0, i64::MAX);
+    page.sample(&family, Part::Created, "t{a=1", 1e300, i64::MAX);
+    page.0.end_family(&family);
+    let body = page.finish();
+    let point = metrics(&body)[0].points().next_number().unwrap();
+    assert_eq!((point.start_ns, point.time_ns), (u64::MAX, u64::MAX));
+}
+
+#[test]
+fn resources_of_one_long_family_are_closed() {
+    let family = Family { name: "g", metric_type: MetricType::Gauge, ..Family::default() };
+    let mut page = Page::new();
+    for number in 0..10_000 {
+        page.sample(&family, Part::Value, &format!("g{{instance={number}"), 1.0, 1);
+        assert!(page.0.resources.len() <= RESOURCES_MAX + POINTS_MAX + 1);
+    }
+    page.0.end_family(&family);
+    let body = page.finish();
+    assert_eq!(resource_metrics(&body).count(), 10_000);
+    for (number, resource) in resource_metrics(&body).enumerate() {
+        assert_eq!(shown(resource.attributes()), format!("service.instance.id={number}"));
+    }
+}
