@@ -5,7 +5,7 @@
 //! batch, which closes on samples or time. One request is in flight at a time, so a retry is never
 //! overtaken.
 //!
-//! Leaves out native histograms and Remote-Write 2.0.
+//! Leaves out Remote-Write 2.0.
 
 mod batch;
 mod config;
