@@ -235,6 +235,18 @@ fn what_is_refused_in_part_is_counted_and_not_sent_again() {
 }
 
 #[test]
+fn a_warning_with_full_acceptance_is_shown() {
+    for protocol in ["http", "grpc"] {
+        let destination = Destination::start();
+        let (otlet, [_, http]) = start(&[&destination.to(protocol, "")]);
+        destination.set("rejected=0");
+        post_spans(http, &["a"]);
+        otlet.wait_log("no such span; took all spans");
+        settled(&otlet, 1.0, &[]);
+    }
+}
+
+#[test]
 fn a_status_counts_though_its_body_never_comes() {
     let destination = Destination::start();
     let (otlet, [_, http]) = start(&[&destination.to("http", "timeout=1s")]);

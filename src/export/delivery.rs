@@ -57,11 +57,13 @@ pub struct Outcome {
     pub answer: String,
     /// Items of an accepted request that were not taken all the same.
     pub rejected_items: u64,
+    /// The server took everything and has something to say.
+    pub is_warning: bool,
 }
 
 impl Outcome {
     pub fn new(verdict: Verdict, answer: impl Into<String>) -> Outcome {
-        Outcome { verdict, wait: None, answer: answer.into(), rejected_items: 0 }
+        Outcome { verdict, wait: None, answer: answer.into(), rejected_items: 0, is_warning: false }
     }
 }
 
@@ -271,6 +273,8 @@ impl Delivery {
                 "{protocol} to {authority}: {}; dropped {rejected_items} {items}",
                 outcome.answer
             );
+        } else if outcome.is_warning {
+            log::warn!("{protocol} to {authority}: {}; took all {items}", outcome.answer);
         }
         let account = &self.outbox.account;
         account.succeeded_at(clock::unix_ms());

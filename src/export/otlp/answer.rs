@@ -65,6 +65,8 @@ fn accepted(response: &[u8], status: String) -> Outcome {
     // What cannot be read says nothing: the request was taken.
     if let Some((rejected_items, message)) = partial_success(response) {
         outcome.rejected_items = rejected_items;
+        // Both protocols: "servers MAY also use the field to convey warnings".
+        outcome.is_warning = rejected_items == 0 && !message.is_empty();
         outcome.answer = describe(outcome.answer, &message);
     }
     outcome
@@ -174,15 +176,18 @@ mod tests {
             judge_grpc(&Status::new(Code::Ok, ""), body),
         ] {
             assert_eq!((outcome.verdict, outcome.rejected_items), (Verdict::Sent, 2));
-            assert!(outcome.answer.ends_with(": no"), "{}", outcome.answer);
+            assert!(outcome.answer.ends_with(": no") && !outcome.is_warning, "{}", outcome.answer);
         }
         let json = judge_http(&reply(200, "application/json", body));
         assert_eq!(json.rejected_items, 0);
+        let warning = judge_http(&reply(200, PROTOBUF, b"\x0a\x04\x12\x02no"));
+        assert_eq!((warning.rejected_items, warning.is_warning), (0, true));
         // Nothing, a negative number, and what is cut short.
         let negative = b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
         for body in [&b""[..], negative, &body[..4], b"\x0a"] {
             let outcome = judge_http(&reply(200, PROTOBUF, body));
             assert_eq!((outcome.verdict, outcome.rejected_items), (Verdict::Sent, 0), "{body:?}");
+            assert!(!outcome.is_warning);
         }
     }
 }

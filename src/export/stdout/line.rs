@@ -22,7 +22,7 @@ const ENDING_BYTES: usize = 128;
 pub(super) const SCALAR_BYTES_MAX: usize = 48;
 
 /// What stands where text was cut.
-const CUT_MARK: char = '…';
+pub(super) const CUT_MARK: char = '…';
 
 /// Bytes that are turned into base64 at a time; a multiple of three, so that only the last piece is
 /// padded.
@@ -245,19 +245,6 @@ fn push_escape(out: &mut String, special: char) {
             let _ = write!(out, "\\u{:04x}", u32::from(other));
         }
     }
-}
-
-/// Appends a JSON string of any length.
-pub fn push_quoted(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => push_escape(out, character),
-            odd if is_odd(odd) => push_escape(out, odd),
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }
 
 /// Appends `12:34:56.789`: of a date only the time of day is of interest to who looks on.

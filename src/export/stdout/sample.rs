@@ -3,13 +3,17 @@
 //! Text: `12:34:56.789 http_requests_total{code="200",job="web"} 1027`, the series as Prometheus
 //! writes it. JSON: one object with the fields `time` (RFC 3339), `name`, `labels`, `value`; values
 //! that JSON has no number for are strings (`"NaN"`, `"+Inf"`, `"stale"`).
+//! A series too long for a line is cut; the value is there all the same.
 
 use std::fmt::Write;
 
-use super::line::{push_quoted, push_time_of_day};
+use super::line::{push_time_of_day, Line, CUT_MARK, LINE_BYTES_MAX, SCALAR_BYTES_MAX};
 use super::Format;
 use crate::model::{push_float, FloatStyle, Label, Sample, NAME_LABEL};
 use crate::observe::log::Utc;
+
+/// Longest series, with the time before it, in bytes: the value and its key follow.
+const SERIES_BYTES_MAX: usize = LINE_BYTES_MAX - 2 * SCALAR_BYTES_MAX;
 
 /// Appends the line, with its line feed.
 pub fn push(out: &mut String, sample: &Sample<'_>, format: Format) {
@@ -17,7 +21,6 @@ pub fn push(out: &mut String, sample: &Sample<'_>, format: Format) {
         Format::Text => push_text(out, sample),
         Format::Json => push_json(out, sample),
     }
-    out.push('\n');
 }
 
 /// The labels without the name.
@@ -26,22 +29,30 @@ fn labels<'a>(sample: &Sample<'a>) -> impl Iterator<Item = &'a Label<'a>> {
 }
 
 fn push_text(out: &mut String, sample: &Sample<'_>) {
-    push_time_of_day(out, sample.timestamp_ms);
-    out.push(' ');
-    out.push_str(sample.name());
-    let mut separator = '{';
+    let mut line = Line::new(out, SERIES_BYTES_MAX);
+    push_time_of_day(line.out, sample.timestamp_ms);
+    line.push(" ");
+    line.push_plain(sample.name());
+    let mut separator = "{";
     for label in labels(sample) {
-        out.push(separator);
-        separator = ',';
-        out.push_str(label.name);
-        out.push('=');
-        push_quoted(out, label.value);
+        if line.is_cut() {
+            break;
+        }
+        line.push(separator);
+        separator = ",";
+        line.push_plain(label.name);
+        line.push("=");
+        line.push_quoted(label.value);
     }
-    if separator == ',' {
+    if line.is_cut() {
+        out.push(CUT_MARK);
+    }
+    if separator == "," {
         out.push('}');
     }
     out.push(' ');
     push_value(out, sample);
+    out.push('\n');
 }
 
 fn push_value(out: &mut String, sample: &Sample<'_>) {
@@ -53,32 +64,40 @@ fn push_value(out: &mut String, sample: &Sample<'_>) {
 }
 
 fn push_json(out: &mut String, sample: &Sample<'_>) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{{\"time\":\"{}\",\"name\":", Utc(sample.timestamp_ms));
-    push_quoted(out, sample.name());
-    out.push_str(",\"labels\":{");
-    for (at, label) in labels(sample).enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        push_quoted(out, label.name);
-        out.push(':');
-        push_quoted(out, label.value);
+    out.push('{');
+    let mut line = Line::new(out, SERIES_BYTES_MAX);
+    if line.member("time") {
+        // Writing to a String cannot fail.
+        let _ = write!(line.out, "\"{}\"", Utc(sample.timestamp_ms));
     }
-    out.push_str("},\"value\":");
+    if line.member("name") {
+        line.push_quoted(sample.name());
+    }
+    if line.member("labels") {
+        line.object(|line| {
+            for label in labels(sample) {
+                if !line.member(label.name) {
+                    break;
+                }
+                line.push_quoted(label.value);
+            }
+        });
+    }
+    line.out.push_str(",\"value\":");
     if sample.value.is_finite() {
-        push_value(out, sample);
+        push_value(line.out, sample);
     } else {
-        out.push('"');
-        push_value(out, sample);
-        out.push('"');
+        line.out.push('"');
+        push_value(line.out, sample);
+        line.out.push('"');
     }
-    out.push('}');
+    line.end_json();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::json::Reader;
     use crate::model::{Family, Part, STALE_NAN_BITS};
 
     fn line(labels: &[(&str, &str)], value: f64, format: Format) -> String {
@@ -121,5 +140,29 @@ mod tests {
         );
         assert!(line(&up, 1e21, Format::Json).ends_with("\"value\":1e+21}\n"));
         assert!(line(&up, f64::NAN, Format::Json).ends_with("\"value\":\"NaN\"}\n"));
+    }
+
+    #[test]
+    fn a_series_too_long_for_a_line_is_cut_before_its_value() {
+        let long = "\u{1b}é".repeat(1 << 19);
+        let many: Vec<_> = (0..10_000).map(|at| (format!("k{at}"), "v")).collect();
+        let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        for labels in
+            [&[("__name__", "n"), ("a", &long)], &[("__name__", long.as_str()), ("a", "")]]
+                .map(|labels| labels.as_slice())
+                .into_iter()
+                .chain([many.as_slice(), &[(long.as_str(), "v")]])
+        {
+            for value in [1.5, f64::from_bits(STALE_NAN_BITS)] {
+                let text = line(labels, value, Format::Text);
+                assert!(text.len() <= LINE_BYTES_MAX && text.matches('\n').count() == 1);
+                assert!(text.ends_with(" 1.5\n") || text.ends_with(" stale\n"), "{text}");
+                assert!(text.contains(CUT_MARK));
+                let json = line(labels, value, Format::Json);
+                assert!(json.len() <= LINE_BYTES_MAX && json.ends_with(",\"truncated\":true}\n"));
+                let mut reader = Reader::new(&json);
+                reader.skip().and_then(|()| reader.end()).expect("JSON");
+            }
+        }
     }
 }

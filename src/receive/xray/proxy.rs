@@ -162,6 +162,7 @@ impl Proxy {
         held: &mut Reservation,
     ) -> Result<(), Answer> {
         let declared = incoming.declared_length().unwrap_or(0);
+        let mut is_more = true;
         loop {
             let bytes = declared.max(body.len() as u64);
             if bytes > REQUEST_BYTES_MAX as u64 {
@@ -170,10 +171,11 @@ impl Proxy {
             if !held.try_resize(bytes) {
                 return Err(self.fail(503, NO_ROOM));
             }
-            body.reserve_exact(declared as usize - body.len().min(declared as usize));
-            if !incoming.read_part(body).await? {
+            if !is_more {
                 return Ok(());
             }
+            body.reserve_exact(declared as usize - body.len().min(declared as usize));
+            is_more = incoming.read_part(body).await?;
         }
     }
 

@@ -368,6 +368,34 @@ fn long_bodies_pass_as_far_as_there_is_memory() {
 }
 
 #[test]
+fn a_body_of_unknown_length_has_the_same_bound() {
+    net_run(async {
+        let (url, seen, _server) = upstream(Answer::text(200, "{}"));
+        let fixture = Fixture::open(Takes::Spans, &KEYS, Some(url));
+        for (bytes, status) in [(proxy::REQUEST_BYTES_MAX, "200"), (1 + (1 << 20), "413")] {
+            let address = fixture.address;
+            let client = std::thread::spawn(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                let head = "POST /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+                            Transfer-Encoding: chunked\r\n\r\n";
+                let body = format!("{bytes:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(bytes));
+                stream.write_all((head.to_owned() + &body).as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                answer
+            });
+            while !client.is_finished() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            let answer = client.join().unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        }
+        assert_eq!(seen.borrow().len(), 1);
+        drop(fixture.end().await);
+    });
+}
+
+#[test]
 fn a_client_that_never_finishes_costs_nobody_else() {
     net_run(async {
         let (url, seen, _server) = upstream(Answer::text(200, ""));

@@ -23,6 +23,10 @@ const PRODUCER: u64 = 4;
 const CONSUMER: u64 = 5;
 const ERROR: u64 = 2;
 
+/// Attributes of a span or resource that are looked at, eight times as many as SDKs let through:
+/// each span looks through those of its resource for what has a place of its own.
+const ATTRIBUTES_READ_MAX: usize = 1024;
+
 /// Attributes with who used them.
 #[derive(Default)]
 pub(super) struct Bag<'a> {
@@ -32,7 +36,8 @@ pub(super) struct Bag<'a> {
 impl<'a> Bag<'a> {
     fn fill(&mut self, attributes: Attributes<'a>) {
         self.all.clear();
-        self.all.extend(attributes.map(|attribute| (attribute, false)));
+        let read = attributes.take(ATTRIBUTES_READ_MAX);
+        self.all.extend(read.map(|attribute| (attribute, false)));
     }
 
     /// The value of the first name that is there, which is then used.

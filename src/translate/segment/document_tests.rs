@@ -3,6 +3,7 @@
 use super::tests::{root, CHECKOUT};
 use super::{documents, Documents, Out, Segments};
 use crate::codec::otlp::{from_json, Signal};
+use crate::codec::xray::DOCUMENT_BYTES_MAX;
 
 const RESOURCE: &str = r#"{"key":"service.name","value":{"stringValue":"shop"}}"#;
 
@@ -354,7 +355,8 @@ fn what_is_too_long_ends_there() {
     let large = text("k", &"v".repeat(70_000));
     let others: Vec<_> = (0..100).map(|n| text(&format!("k{n}"), "v")).collect();
     let found = of_json(&large, &span(2, "", &others.join(",")));
-    assert!(found[0].len() > 70_000 && found[0].len() < 74_000, "{}", found[0].len());
+    let over = found[0].len() - DOCUMENT_BYTES_MAX;
+    assert!((1..4_000).contains(&over), "{over}");
 }
 
 #[test]
@@ -429,4 +431,26 @@ fn there_and_back() {
     let flagged = back(&root(&format!(r#","error":true,{cause}"#)));
     assert!(flagged[0].contains(cause), "{flagged:?}");
     assert!(flagged[0].contains(r#""fault":false,"error":true"#), "{flagged:?}");
+}
+
+#[test]
+fn a_large_resource_costs_its_spans_no_more_than_a_document() {
+    let long = "v".repeat(1 << 20);
+    let list = vec![r#"{"intValue":"7"}"#; 100_000].join(",");
+    let map = vec![r#"{"key":"k","value":{}}"#; 100_000].join(",");
+    let many: Vec<_> = (0..20_000).map(|number| int("k", number)).collect();
+    for resource in [
+        text("k", &long),
+        text(&long, "v"),
+        text("service.version", &long),
+        format!(r#"{{"key":"k","value":{{"bytesValue":"{}"}}}}"#, "AAAA".repeat(1 << 18)),
+        format!(r#"{{"key":"k","value":{{"arrayValue":{{"values":[{list}]}}}}}}"#),
+        format!(r#"{{"key":"k","value":{{"kvlistValue":{{"values":[{map}]}}}}}}"#),
+        many.join(","),
+    ] {
+        let found = of_json(&resource, &span(2, "", ""));
+        assert!(found[0].len() < 2 * DOCUMENT_BYTES_MAX, "{}", found[0].len());
+    }
+    let found = of_json(&many.join(","), &span(2, "", ""));
+    assert_eq!(found[0].matches("otel.resource.k").count(), 1024);
 }

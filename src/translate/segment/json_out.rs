@@ -46,7 +46,7 @@ impl Json {
     fn key_of(&mut self, parts: [&str; 2]) {
         self.comma();
         self.0.push('"');
-        parts.iter().for_each(|part| push_escaped(&mut self.0, part));
+        parts.iter().for_each(|part| push_escaped(&mut self.0, cut(part)));
         self.0.push_str("\":");
     }
 
@@ -55,7 +55,7 @@ impl Json {
     }
 
     pub fn text(&mut self, key: &str, text: &str) {
-        self.text_with(key, |out| push_escaped(out, text));
+        self.text_with(key, |out| push_escaped(out, cut(text)));
     }
 
     /// A string whose inside needs no escapes, or has them.
@@ -110,10 +110,16 @@ impl Json {
             // JSON has no words for the others.
             AnyValue::Double(value) if value.is_finite() => self.display(value),
             AnyValue::Double(value) => self.element(&value.to_string()),
-            AnyValue::Bytes(bytes) => self.element(&base64::encode(bytes)),
+            AnyValue::Bytes(bytes) => {
+                let shown = &bytes[..bytes.len().min(DOCUMENT_BYTES_MAX)];
+                self.element(&base64::encode(shown));
+            }
             AnyValue::Array(_) => {
                 self.0.push('[');
                 for element in value.elements() {
+                    if self.is_too_long() {
+                        break;
+                    }
                     self.comma();
                     self.push(element);
                 }
@@ -121,7 +127,12 @@ impl Json {
             }
             AnyValue::Map(_) => {
                 self.0.push('{');
-                value.entries().for_each(|entry| self.value(entry.key, entry.value));
+                for entry in value.entries() {
+                    if self.is_too_long() {
+                        break;
+                    }
+                    self.value(entry.key, entry.value);
+                }
                 self.0.push('}');
             }
         }
@@ -130,7 +141,7 @@ impl Json {
     /// A string as an element or after a key.
     pub fn element(&mut self, text: &str) {
         self.0.push('"');
-        push_escaped(&mut self.0, text);
+        push_escaped(&mut self.0, cut(text));
         self.0.push('"');
     }
 
@@ -144,4 +155,13 @@ impl Json {
             self.0.push(',');
         }
     }
+}
+
+/// What is looked at of a text: so much makes its document too long.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(DOCUMENT_BYTES_MAX + 1);
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    &text[..end]
 }
