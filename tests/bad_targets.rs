@@ -126,7 +126,9 @@ fn sends_a_line_without_end() {
     let steps =
         vec![send(OK), send("\r\nleak 1\nleak{a=\""), Step::Flood(vec![b'x'; 65_536], 1 << 26)];
     let otlet = suffers_alone(&script(steps), "", &expect("parse", "line 2"));
-    assert!(otlet.status("VmHWM") < 12 * 1024);
+    // The line has 64 MiB; what is not optimised takes 13 MiB when it is idle.
+    let peak_kib = otlet.status("VmHWM");
+    assert!(peak_kib < 24 * 1024, "{peak_kib} KiB");
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn one_senders_bad_data_costs_only_itself() {
         let long = "x".repeat(90);
         post_spans(http, &[&long]);
         settled(&otlet, 7.0, &[("refused", 1.0), ("too_large", 1.0)]);
-        otlet.wait_log("told to; dropped 1 spans");
+        otlet.wait_log("dropped 1 spans");
     }
 }
 

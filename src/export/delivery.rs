@@ -217,7 +217,9 @@ impl Delivery {
 
     /// Waits before the next attempt.
     async fn pause(&mut self, parcel: &Parcel, outcome: &Outcome) {
-        let wait_for = self.backoff.next(fastrand::f64(), outcome.wait);
+        // What the server asks for is for the request that it refused.
+        let asked = outcome.wait.filter(|_| !parcel.blocks.is_empty());
+        let wait_for = self.backoff.next(fastrand::f64(), asked);
         self.failing = true;
         if !parcel.blocks.is_empty() {
             self.outbox.account.retry();

@@ -69,6 +69,11 @@ impl Queues {
         Rc::new(Share { queues: Rc::clone(self), bytes_max, bytes: Cell::new(0) })
     }
 
+    /// Memory that an exporter holds beside its queues.
+    pub fn reservation(&self) -> Reservation {
+        self.budget.reservation()
+    }
+
     /// One of the queues that have a share together.
     pub fn open_in(&self, share: &Rc<Share>, account: Rc<ExporterAccount>) -> Rc<Queue> {
         let queue = Rc::new(Queue {

@@ -51,7 +51,9 @@ def decide(signal, body):
 
 
 def status_proto(code):
-    status = status_pb2.Status(code=code, message="told to")
+    # As grpc's own servers say it of what is too large.
+    words = "told to: received message larger than max" if code == 8 else "told to"
+    status = status_pb2.Status(code=code, message=words)
     if "wait_s" in settings:
         info = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=int(settings["wait_s"])))
         status.details.add().Pack(info)

@@ -36,12 +36,22 @@ pub fn judge_http(reply: &Reply) -> Outcome {
     Outcome::new(verdict, describe(reply.status, &message.unwrap_or_default()))
 }
 
-/// How a call ended. RESOURCE_EXHAUSTED without a time to wait is what servers say of messages
-/// that are too large for them.
+/// What gRPC's servers say of a message that is too large for them, beside RESOURCE_EXHAUSTED:
+/// "grpc: received message larger than max", "gRPC message exceeds maximum size", "Received message
+/// exceeds the maximum configured message size".
+const TOO_LARGE: [&str; 3] = ["larger than max", "exceeds maximum", "exceeds the maximum"];
+
+/// How a call ended. RESOURCE_EXHAUSTED without a time to wait is final (OTLP specification,
+/// "OTLP/gRPC Throttling"), unless the message was too large.
 pub fn judge_grpc(status: &Status, message: &[u8]) -> Outcome {
     let verdict = match status.code {
         Code::Ok => return accepted(message, "OK".to_owned()),
-        Code::ResourceExhausted if status.retry_after.is_none() => Verdict::TooLarge,
+        Code::ResourceExhausted if status.retry_after.is_none() => {
+            match TOO_LARGE.iter().any(|words| status.message.contains(words)) {
+                true => Verdict::TooLarge,
+                false => Verdict::Refused,
+            }
+        }
         Code::ResourceExhausted
         | Code::Cancelled
         | Code::DeadlineExceeded
@@ -148,7 +158,7 @@ mod tests {
             (Code::NotFound, None, Verdict::Refused),
             (Code::AlreadyExists, None, Verdict::Refused),
             (Code::PermissionDenied, None, Verdict::Unauthorized),
-            (Code::ResourceExhausted, None, Verdict::TooLarge),
+            (Code::ResourceExhausted, None, Verdict::Refused),
             (Code::ResourceExhausted, wait, Verdict::Retry),
             (Code::FailedPrecondition, None, Verdict::Refused),
             (Code::Aborted, None, Verdict::Retry),
@@ -165,6 +175,18 @@ mod tests {
             if verdict == Verdict::Retry {
                 assert_eq!((outcome.wait, outcome.answer), (retry_after, format!("{code:?}: why")));
             }
+        }
+    }
+
+    #[test]
+    fn messages_that_are_too_large() {
+        for words in [
+            "grpc: received message larger than max (5 vs. 4)",
+            "gRPC message exceeds maximum size 4194304: 5000000",
+            "Received message exceeds the maximum configured message size.",
+        ] {
+            let outcome = judge_grpc(&Status::new(Code::ResourceExhausted, words), b"");
+            assert_eq!(outcome.verdict, Verdict::TooLarge, "{words}");
         }
     }
 

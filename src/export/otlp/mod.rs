@@ -64,7 +64,12 @@ impl Otlp {
         };
         let taken = Signal::ALL.iter().filter(|signal| config.signals[**signal as usize]);
         let lanes = taken.map(lane).collect();
-        Rc::new(Otlp { lanes, workshop, config, samples: samples::Shop::new(seed) })
+        Rc::new(Otlp {
+            lanes,
+            workshop,
+            config,
+            samples: samples::Shop::new(seed, queues.reservation()),
+        })
     }
 
     /// Who sends, one for each signal.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::lane::Staged;
 use crate::codec::otlp::splice_resource;
 use crate::model::{Family, Sample};
+use crate::observe::Reservation;
 use crate::pipeline::{Added, Staging};
 use crate::translate::regroup::{Regroup, Starts};
 
@@ -23,15 +24,17 @@ const SERIES_MAX: usize = 200_000;
 #[derive(Clone)]
 pub struct Shop {
     starts: Rc<RefCell<Starts>>,
+    /// What these take of the memory budget.
+    held: Rc<RefCell<Reservation>>,
     /// One that nobody uses, for its buffers.
     spare: Rc<RefCell<Option<Regroup>>>,
 }
 
 impl Shop {
     /// `seed` is random.
-    pub fn new(seed: u64) -> Shop {
+    pub fn new(seed: u64, held: Reservation) -> Shop {
         let starts = Rc::new(RefCell::new(Starts::new(SERIES_MAX, seed)));
-        Shop { starts, spare: Rc::default() }
+        Shop { starts, held: Rc::new(RefCell::new(held)), spare: Rc::default() }
     }
 
     fn take(&self) -> Regroup {
@@ -40,6 +43,7 @@ impl Shop {
 
     fn give_back(&self, mut regroup: Regroup) {
         regroup.clear();
+        self.held.borrow_mut().resize(self.starts.borrow().bytes());
         *self.spare.borrow_mut() = Some(regroup);
     }
 

@@ -20,7 +20,8 @@ use crate::net::dns::Resolver;
 use crate::net::http1::client::{IDLE_MS_MAX, USER_AGENT};
 use crate::net::{spawn, timeout, ClientConfig, Connector, Error, ErrorKind, Scheme, Task, Url};
 
-/// Longest body of a response; a longer one is an error.
+/// What is kept of a response's body; more of it is passed over, since the trailers behind it say
+/// how the call ended.
 pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 /// Headers and trailers of a response, 32 bytes per line included.
@@ -184,11 +185,7 @@ impl Client {
         };
         let mut response =
             Response { status: head.status.as_u16(), headers: head.headers, ..Response::default() };
-        if !read_body(body, &mut response).await? {
-            let message =
-                format!("{} answered more than {RESPONSE_BYTES_MAX} bytes", self.authority);
-            return Ok(Err(Error::new(ErrorKind::Protocol, message)));
-        }
+        read_body(body, &mut response).await?;
         Ok(Ok(response))
     }
 
@@ -242,20 +239,18 @@ async fn send_body(
     Ok(None)
 }
 
-/// Reads body and trailers; false when they are too long.
-async fn read_body(mut body: RecvStream, response: &mut Response) -> Result<bool, h2::Error> {
+/// Reads body and trailers.
+async fn read_body(mut body: RecvStream, response: &mut Response) -> Result<(), h2::Error> {
     while let Some(data) = poll_fn(|context| body.poll_data(context)).await {
         let data = data?;
-        if response.body.len() + data.len() > RESPONSE_BYTES_MAX {
-            return Ok(false);
-        }
-        response.body.extend_from_slice(&data);
+        let room = RESPONSE_BYTES_MAX - response.body.len();
+        response.body.extend_from_slice(&data[..room.min(data.len())]);
         body.flow_control().release_capacity(data.len())?;
     }
     if let Some(trailers) = poll_fn(|context| body.poll_trailers(context)).await? {
         response.trailers = trailers;
     }
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]

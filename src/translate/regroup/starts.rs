@@ -34,6 +34,12 @@ impl Starts {
         Starts { series, series_max, seed, full_until_ms: i64::MIN }
     }
 
+    /// Memory held, about.
+    pub fn bytes(&self) -> u64 {
+        // A hash table has a byte of its own for each place.
+        (self.series.capacity() * (size_of::<(u64, Series)>() + 1)) as u64
+    }
+
     pub(super) fn seed(&self) -> u64 {
         self.seed
     }
