@@ -63,6 +63,7 @@ type Running = (Rc<dyn Exporter>, Task<()>);
 
 /// Everything that runs.
 struct Collector {
+    registry: Rc<Registry>,
     admin: Rc<Admin>,
     admin_task: Option<Task<()>>,
     exporters: Vec<Running>,
@@ -95,7 +96,7 @@ impl Collector {
         admin.set_state(State::Ready);
         log::info!("ready: {} receivers, {} destinations", receivers.len(), exporters.len());
         let (linger, stop_timeout) = (config.linger, config.stop_timeout);
-        Ok(Collector { admin, admin_task, exporters, receivers, linger, stop_timeout })
+        Ok(Collector { registry, admin, admin_task, exporters, receivers, linger, stop_timeout })
     }
 
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
@@ -134,9 +135,14 @@ impl Collector {
             left += exporter.give_up();
         }
         drop(self.admin_task);
-        match left {
-            0 => log::info!("stopped: everything was sent"),
-            items => log::warn!("stopped: {items} items were not sent"),
+        let dropped = self.registry.total("otlet_exporter_dropped_items_total");
+        match (left, dropped.saturating_sub(left)) {
+            (0, 0) => log::info!("stopped: everything was sent"),
+            (0, before) => log::warn!("stopped: {before} items were dropped, all others sent"),
+            (left, 0) => log::warn!("stopped: {left} items were not sent"),
+            (left, before) => {
+                log::warn!("stopped: {left} items were not sent, {before} were dropped before");
+            }
         }
     }
 }

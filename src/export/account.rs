@@ -65,6 +65,15 @@ impl ExporterAccount {
             return;
         }
         self.queued.set(self.queued.value() - items as f64);
+        if reason == "queue_full" {
+            // The same words each time, so that the log says them once.
+            log::warn!(
+                "{} to {}: more waits than the queue takes: the oldest {} are dropped",
+                self.exporter,
+                self.destination,
+                self.signal
+            );
+        }
         let mut dropped = self.dropped.borrow_mut();
         let make = || {
             let labels = [
@@ -76,6 +85,11 @@ impl ExporterAccount {
             self.registry.counter("otlet_exporter_dropped_items_total", &labels)
         };
         dropped.entry(reason).or_insert_with(make).add(items);
+    }
+
+    /// Its name in metrics and logs.
+    pub fn destination(&self) -> &str {
+        &self.destination
     }
 
     pub fn queued_items(&self) -> u64 {

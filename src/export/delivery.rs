@@ -75,9 +75,6 @@ pub trait Courier {
     /// Sends a parcel, again at once where a refusal taught something.
     fn attempt<'a>(&'a mut self, parcel: &'a Parcel) -> Attempt<'a>;
 
-    /// Where to, as the log says it.
-    fn authority(&self) -> &str;
-
     fn is_idle_connection(&self) -> bool;
 
     /// Closes the kept connection if it has not been used for this long.
@@ -226,7 +223,7 @@ impl Delivery {
             let (protocol, items) = self.words;
             log::warn!(
                 "{protocol} to {}: {}; {} {items} wait, next try in {:.1} s",
-                self.courier.authority(),
+                self.outbox.account.destination(),
                 outcome.answer,
                 self.outbox.account.queued_items().max(parcel.items),
                 wait_for.as_secs_f64()
@@ -265,18 +262,18 @@ impl Delivery {
     fn settle_sent(&mut self, parcel: &Parcel, outcome: &Outcome) {
         self.backoff.reset();
         let (protocol, items) = self.words;
-        let authority = self.courier.authority();
+        let destination = self.outbox.account.destination();
         if std::mem::take(&mut self.failing) {
-            log::info!("{protocol} to {authority}: works again");
+            log::info!("{protocol} to {destination}: works again");
         }
         let rejected_items = outcome.rejected_items.min(parcel.items);
         if rejected_items > 0 {
             log::warn!(
-                "{protocol} to {authority}: {}; dropped {rejected_items} {items}",
+                "{protocol} to {destination}: {}; dropped {rejected_items} {items}",
                 outcome.answer
             );
         } else if outcome.is_warning {
-            log::warn!("{protocol} to {authority}: {}; took all {items}", outcome.answer);
+            log::warn!("{protocol} to {destination}: {}; took all {items}", outcome.answer);
         }
         let account = &self.outbox.account;
         account.succeeded_at(clock::unix_ms());
@@ -297,8 +294,8 @@ impl Delivery {
             self.backoff.reset();
         }
         let (protocol, items) = self.words;
-        let (authority, count) = (self.courier.authority(), parcel.items);
-        log::warn!("{protocol} to {authority}: {}; dropped {count} {items}", outcome.answer);
+        let (destination, count) = (self.outbox.account.destination(), parcel.items);
+        log::warn!("{protocol} to {destination}: {}; dropped {count} {items}", outcome.answer);
         self.outbox.account.dropped(parcel.items, reason);
         self.outbox.queue.landed(parcel.held_bytes);
         self.courier.gave_up();

@@ -30,10 +30,6 @@ impl Courier for Scripted {
         Box::pin(std::future::ready(outcome))
     }
 
-    fn authority(&self) -> &str {
-        "h"
-    }
-
     fn is_idle_connection(&self) -> bool {
         false
     }

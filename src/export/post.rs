@@ -99,10 +99,6 @@ impl Post {
         &mut self.client
     }
 
-    pub fn authority(&self) -> &str {
-        self.client.authority()
-    }
-
     pub fn is_idle_connection(&self) -> bool {
         self.client.is_idle_connection()
     }

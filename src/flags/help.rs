@@ -149,7 +149,9 @@ fn readme_value(flag: &Flag) -> String {
 
 /// None for a setting that is all of its flag's value.
 fn readme_setting(setting: &Setting) -> Option<String> {
-    let choices = setting.value.contains('|') && setting.value != SWITCH;
+    // An address that may also be off has a default that says more.
+    let is_choice = setting.value.split('|').any(|choice| choice == setting.default);
+    let choices = setting.value.contains('|') && setting.value != SWITCH && is_choice;
     match setting.default {
         _ if setting.key == "NAME" => None,
         default if default.is_empty() || choices => {

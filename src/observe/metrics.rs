@@ -76,6 +76,13 @@ impl Registry {
         self.series(Kind::Gauge, name, labels)
     }
 
+    /// The sum of a metric over all its labels.
+    pub fn total(&self, name: &str) -> u64 {
+        let families = self.families.borrow();
+        let series = families.get(name).into_iter().flat_map(|entry| entry.series.values());
+        series.map(Counter::get).sum()
+    }
+
     fn series(&self, kind: Kind, name: &'static str, labels: &[(&str, &str)]) -> Counter {
         let mut families = self.families.borrow_mut();
         let help = help(name);

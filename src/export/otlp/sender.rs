@@ -29,12 +29,12 @@ pub struct Sender {
     is_gzip: bool,
 }
 
-/// What the items are called in the log.
-fn items_word(signal: Signal) -> &'static str {
+/// What the lane and its items are called in the log.
+fn words(signal: Signal) -> (&'static str, &'static str) {
     match signal {
-        Signal::Metrics => "points",
-        Signal::Traces => "spans",
-        Signal::Logs => "log records",
+        Signal::Metrics => ("otlp metrics", "points"),
+        Signal::Traces => ("otlp traces", "spans"),
+        Signal::Logs => ("otlp logs", "log records"),
     }
 }
 
@@ -67,7 +67,7 @@ impl Sender {
     /// Sends until the exporter is stopped and nothing is left.
     pub async fn run(self, retry_for: Duration) {
         let outbox = Rc::clone(&self.lane.outbox);
-        let words = ("otlp", items_word(self.lane.signal));
+        let words = words(self.lane.signal);
         Delivery::new(outbox, Box::new(self), words, retry_for).run().await;
     }
 
@@ -122,13 +122,6 @@ impl Courier for Sender {
                 None => Outcome::new(Verdict::Sent, ""),
             }
         })
-    }
-
-    fn authority(&self) -> &str {
-        match &self.way {
-            Way::Http(post) => post.authority(),
-            Way::Grpc(grpc) => grpc.client.authority(),
-        }
     }
 
     fn is_idle_connection(&self) -> bool {

@@ -102,10 +102,6 @@ impl Courier for Sender {
         })
     }
 
-    fn authority(&self) -> &str {
-        self.post.authority()
-    }
-
     fn is_idle_connection(&self) -> bool {
         self.post.is_idle_connection()
     }

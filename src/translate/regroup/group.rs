@@ -135,16 +135,28 @@ impl Group {
         Group::push_as(out, 7, &self.attributes);
     }
 
+    /// A series that ends still tells its bounds, without which nobody knows what ends with it.
+    fn push_no_value(&self, out: &mut Vec<u8>, flags: u32) {
+        if self.is_stale {
+            push_varint_field(out, flags, 1);
+        }
+    }
+
+    fn unless_stale(&self, value: f64) -> f64 {
+        if self.is_stale {
+            return 0.0;
+        }
+        value
+    }
+
     fn push_histogram(&self, out: &mut Vec<u8>) {
         self.push_times(out);
         Group::push_as(out, 9, &self.attributes);
-        if self.is_stale {
-            return push_varint_field(out, 10, 1);
-        }
+        self.push_no_value(out, 10);
         let count = self.count();
         push_fixed64(out, 4, count as u64);
         if let Some(sum) = self.sum {
-            push_double(out, 5, sum);
+            push_double(out, 5, self.unless_stale(sum));
         }
         let mut bounds: Vec<(f64, f64)> =
             self.pairs.iter().filter(|(bound, _)| bound.is_finite()).copied().collect();
@@ -172,12 +184,10 @@ impl Group {
     fn push_exponential(&self, out: &mut Vec<u8>) {
         self.push_times(out);
         Group::push_as(out, 1, &self.attributes);
-        if self.is_stale {
-            return push_varint_field(out, 10, 1);
-        }
+        self.push_no_value(out, 10);
         push_fixed64(out, 4, self.count() as u64);
         if let Some(sum) = self.sum {
-            push_double(out, 5, sum);
+            push_double(out, 5, self.unless_stale(sum));
         }
         out.extend_from_slice(&self.exponential);
         Group::push_as(out, 11, &self.exemplars);
@@ -186,15 +196,13 @@ impl Group {
     fn push_summary(&self, out: &mut Vec<u8>) {
         self.push_times(out);
         Group::push_as(out, 7, &self.attributes);
-        if self.is_stale {
-            return push_varint_field(out, 8, 1);
-        }
+        self.push_no_value(out, 8);
         push_fixed64(out, 4, self.count() as u64);
-        push_double(out, 5, self.sum.unwrap_or(0.0));
+        push_double(out, 5, self.unless_stale(self.sum.unwrap_or(0.0)));
         for (quantile, value) in &self.pairs {
             push_message(out, 6, |out| {
                 push_double(out, 1, *quantile);
-                push_double(out, 2, *value);
+                push_double(out, 2, self.unless_stale(*value));
             });
         }
     }

@@ -319,3 +319,26 @@ fn resources_of_one_long_family_are_closed() {
         assert_eq!(shown(resource.attributes()), format!("service.instance.id={number}"));
     }
 }
+
+#[test]
+fn what_ends_tells_its_bounds() {
+    let mut page = Page::new();
+    let stale = f64::from_bits(STALE_NAN_BITS);
+    let histogram = family("x", MetricType::Histogram);
+    for le in ["0.5", "+Inf"] {
+        page.sample(&histogram, Part::Bucket, &format!("x_bucket{{le={le}}}"), stale, 1000);
+    }
+    page.sample(&histogram, Part::Sum, "x_sum", stale, 1000);
+    page.0.end_family(&histogram);
+    let summary = family("y", MetricType::Summary);
+    page.sample(&summary, Part::Quantile, "y{quantile=0.5}", stale, 1000);
+    page.0.end_family(&summary);
+    let body = page.finish();
+    let metrics = metrics(&body);
+    let point = metrics[0].points().next_histogram().unwrap();
+    assert_eq!((point.flags, point.count, point.sum), (1, 0, Some(0.0)));
+    assert_eq!(point.bounds().collect::<Vec<_>>(), [0.5]);
+    assert_eq!(point.bucket_counts().collect::<Vec<_>>(), [0, 0]);
+    let point = metrics[1].points().next_summary().unwrap();
+    assert_eq!((point.flags, point.quantiles().collect::<Vec<_>>()), (1, vec![(0.5, 0.0)]));
+}
