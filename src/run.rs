@@ -104,13 +104,15 @@ impl Collector {
         let deadline = Instant::now() + self.stop_timeout.saturating_sub(LAST_WORDS);
         log::info!("{signal}: stopping");
         self.admin.set_state(State::Stopping);
+        let registry = Rc::clone(&self.registry);
         let stop = async {
             self.stop(deadline).await;
             Ok(())
         };
         let second_signal = async {
             signals.next().await;
-            log::warn!("second signal: stopped at once");
+            let left = registry.total("otlet_exporter_queued_items");
+            log::warn!("second signal: stopped at once; {left} items were not sent");
             Ok(())
         };
         let result = net::either(stop, second_signal).await;
