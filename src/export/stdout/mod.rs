@@ -25,14 +25,14 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::codec::otlp::Signal;
 use crate::export::account::ExporterAccount;
-use crate::export::queue::{Block, Queue, Queues};
+use crate::export::outbox::Outbox;
+use crate::export::queue::{Block, Queues};
 use crate::model::{Family, Sample};
 use crate::net::{self, Notify};
 use crate::observe::output::Output;
@@ -47,19 +47,13 @@ pub use line::LINE_BYTES_MAX;
 /// Size at which a block of lines is closed.
 const BLOCK_BYTES: usize = 32 * 1024;
 
-/// What one signal has of its own.
-struct Lane {
-    account: Rc<ExporterAccount>,
-    queue: Rc<Queue>,
-}
-
 /// The queues towards stdout.
 pub struct Stdout {
     format: Format,
     /// By signal: finished lines of metrics, bodies of traces and logs.
-    lanes: [Lane; 3],
+    lanes: [Rc<Outbox>; 3],
+    /// Told when something was committed at any of them, and when to stop.
     changed: Notify,
-    stopping: Cell<bool>,
 }
 
 impl Stdout {
@@ -74,17 +68,16 @@ impl Stdout {
         let lane = |signal: Signal| {
             let account = ExporterAccount::new(registry, "stdout", destination, signal.name());
             let account = Rc::new(account);
-            Lane { queue: queues.open_in(&share, Rc::clone(&account)), account }
+            Outbox::new(queues.open_in(&share, Rc::clone(&account)), account)
         };
         Rc::new(Stdout {
             format: config.format,
             lanes: Signal::ALL.map(lane),
             changed: Notify::default(),
-            stopping: Cell::new(false),
         })
     }
 
-    fn lane(&self, signal: Signal) -> &Lane {
+    fn lane(&self, signal: Signal) -> &Outbox {
         &self.lanes[signal as usize]
     }
 
@@ -100,7 +93,7 @@ impl Stdout {
         let mut output = Output::stdout();
         loop {
             let Some((signal, block)) = self.take() else {
-                if self.stopping.get() {
+                if self.lanes.iter().all(|lane| lane.is_stopping()) {
                     return;
                 }
                 self.changed.notified().await;
@@ -187,17 +180,12 @@ impl Exporter for Stdout {
     }
 
     fn stop(&self) {
-        self.stopping.set(true);
+        self.lanes.iter().for_each(|lane| lane.stop());
         self.changed.notify();
     }
 
     fn give_up(&self) -> u64 {
-        let left = self.lanes.iter().map(|lane| lane.account.queued_items()).sum();
-        for lane in &self.lanes {
-            lane.queue.clear("shutdown");
-            lane.account.dropped(lane.account.queued_items(), "shutdown");
-        }
-        left
+        self.lanes.iter().map(|lane| lane.give_up()).sum()
     }
 
     fn trim(&self) {}
