@@ -11,6 +11,7 @@
 
 mod bound;
 mod family;
+mod labels;
 mod number;
 mod openmetrics;
 mod rewrite;
@@ -30,6 +31,7 @@ use std::fmt;
 use crate::model::{recycle, Exemplar, Family, Label, MetricType, Part};
 use crate::observe::log::shorten;
 use family::Current;
+use labels::Labels;
 use rewrite::{push_unescaped, Rewriter};
 use scan::Cursor;
 use series::Series;
@@ -70,6 +72,9 @@ pub struct RawSample<'a> {
     /// In the order of the text, without the name; names unique, unescaped; `le` and `quantile`
     /// normalised. Empty values are kept: the honour rule needs them.
     pub labels: &'a [Label<'a>],
+    /// The labels have the names of those of the page's last sample, in the same order. Not set
+    /// wherever that is not known at no cost.
+    pub is_alike: bool,
     /// A NaN is always the ordinary one, [`crate::model::NORMAL_NAN_BITS`].
     pub value: f64,
     pub timestamp_ms: Option<i64>,
@@ -144,17 +149,39 @@ struct Number {
     timestamp_ms: Option<i64>,
 }
 
-/// The label buffers; they are lent to each line under that line's lifetime.
+/// The labels of a line; the buffers are lent to each window under that window's lifetime.
 #[derive(Default)]
-struct Labels<'w> {
-    sample: Vec<Label<'w>>,
-    exemplar: Vec<Label<'w>>,
+struct LineLabels<'w> {
+    sample: Labels<'w>,
+    exemplar: Labels<'w>,
 }
 
-impl Labels<'_> {
-    #[inline]
-    fn recycle<'b>(self) -> Labels<'b> {
-        Labels { sample: recycle(self.sample), exemplar: recycle(self.exemplar) }
+impl LineLabels<'_> {
+    fn recycle<'b>(self) -> LineLabels<'b> {
+        LineLabels { sample: self.sample.recycle(), exemplar: self.exemplar.recycle() }
+    }
+}
+
+/// Buffers for labels whose texts are rewritten; such texts live shorter than the window.
+#[derive(Default)]
+struct Rewritten {
+    labels: Vec<Label<'static>>,
+    texts: Rewriter,
+}
+
+impl Rewritten {
+    /// A copy of the labels with their true texts; see [`Rewriter::rewrite`].
+    #[inline(never)]
+    fn copy<'a>(
+        &'a mut self,
+        name: &mut &'a str,
+        labels: &[Label<'a>],
+        bound: Option<usize>,
+    ) -> Vec<Label<'a>> {
+        let mut copy = recycle(std::mem::take(&mut self.labels));
+        copy.extend_from_slice(labels);
+        self.texts.rewrite(name, &mut copy, bound);
+        copy
     }
 }
 
@@ -168,9 +195,9 @@ pub struct Parser {
     current: Current,
     /// The label to normalise, as the last TYPE line has it, whichever family that was for.
     bound: Option<&'static str>,
-    labels: Labels<'static>,
-    rewriter: Rewriter,
-    exemplar_rewriter: Rewriter,
+    labels: LineLabels<'static>,
+    rewritten: Rewritten,
+    rewritten_exemplar: Rewritten,
 }
 
 impl Parser {
@@ -181,9 +208,9 @@ impl Parser {
             ended: false,
             current: Current::default(),
             bound: None,
-            labels: Labels::default(),
-            rewriter: Rewriter::default(),
-            exemplar_rewriter: Rewriter::default(),
+            labels: LineLabels::default(),
+            rewritten: Rewritten::default(),
+            rewritten_exemplar: Rewritten::default(),
         }
     }
 
@@ -222,9 +249,10 @@ impl Parser {
             }
         };
         let mut cursor = Cursor::new(text, last && broken_at.is_none());
+        let mut labels = std::mem::take(&mut self.labels).recycle();
         let mut start = 0;
         while !cursor.at_end() {
-            match self.parse_line(&mut cursor, visit) {
+            match self.parse_line(&mut cursor, &mut labels, visit) {
                 Ok(()) => start = cursor.at,
                 Err(Halt::Stop(Stop::More)) => break,
                 Err(Halt::Stop(Stop::Bad { at, reason })) => {
@@ -233,6 +261,7 @@ impl Parser {
                 Err(Halt::Visitor(error)) => return Err(error),
             }
         }
+        self.labels = labels.recycle();
         let consumed = start.min(window.len());
         if let Some(at) = broken_at {
             return Err(self.error(window, consumed, at, "invalid UTF-8").into());
@@ -259,61 +288,57 @@ impl Parser {
     fn parse_line<'w, E>(
         &mut self,
         cursor: &mut Cursor<'w>,
+        labels: &mut LineLabels<'w>,
         visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), Halt<E>> {
         if self.ended {
             return Err(cursor.bad("text after # EOF").into());
         }
         let start = cursor.at;
-        let mut labels = std::mem::take(&mut self.labels).recycle();
         let line = match self.format {
             Format::Text => text::read_line(cursor, &mut labels.sample),
-            Format::OpenMetrics => openmetrics::read_line(cursor, &mut labels),
+            Format::OpenMetrics => openmetrics::read_line(cursor, labels),
         };
         // Past the line feed by now, so one byte more than the line has.
         if line.is_ok() && cursor.at - start > LINE_BYTES_MAX + 1 {
             return Err(Stop::Bad { at: cursor.at - 1, reason: TOO_LONG }.into());
         }
-        let line = match line {
-            Ok(Line::Sample(line)) => {
-                return self.take_sample(line, labels, cursor.at - 1, visit);
-            }
-            line => line,
-        };
-        self.labels = labels.recycle();
         match line? {
+            Line::Sample(line) => self.take_sample(line, labels, cursor.at - 1, visit)?,
             Line::Meta(name, meta) => self.take_meta(name, meta, visit).map_err(Halt::Visitor)?,
             Line::End => self.ended = true,
-            Line::Nothing | Line::Sample(_) => {}
+            Line::Nothing => {}
         }
         Ok(())
     }
 
     /// Finishes a sample's texts and hands it over; `line_end` is for errors.
     #[inline]
-    fn take_sample<'w, E>(
+    fn take_sample<E>(
         &mut self,
-        line: SampleLine<'w>,
-        labels: Labels<'w>,
+        line: SampleLine<'_>,
+        labels: &LineLabels<'_>,
         line_end: usize,
         visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), Halt<E>> {
-        // Rewritten texts live shorter than the window.
-        let (mut name, mut labels): (&str, Labels<'_>) = (line.series.name, labels);
+        let Series { mut name, escaped, is_alike } = line.series;
+        let (mut list, mut exemplar_list) = (labels.sample.list(), labels.exemplar.list());
+        let (mut copy, mut exemplar_copy) = (None, None);
         let bound = self.bound.and_then(|bound| {
             let is_bound = |label: &Label| label.name == bound && !bound::is_normal(label.value);
-            labels.sample.iter().position(is_bound)
+            list.iter().position(is_bound)
         });
-        if line.series.escaped || bound.is_some() {
-            self.rewriter.rewrite(&mut name, &mut labels.sample, bound);
+        if escaped || bound.is_some() {
+            list = copy.insert(self.rewritten.copy(&mut name, list, bound));
         }
-        if line.exemplar.as_ref().is_some_and(|(_, escaped)| *escaped) {
-            self.exemplar_rewriter.rewrite(&mut "", &mut labels.exemplar, None);
+        if let Some((_, true)) = line.exemplar {
+            let rewritten = self.rewritten_exemplar.copy(&mut "", exemplar_list, None);
+            exemplar_list = exemplar_copy.insert(rewritten);
         }
-        if line.series.escaped && series::has_duplicates(&labels.sample) {
+        if escaped && series::has_duplicates(list) {
             return Err(Stop::Bad { at: line_end, reason: series::NOT_UNIQUE }.into());
         }
-        let part = match self.current.part(name, &labels.sample) {
+        let part = match self.current.part(name, list) {
             Some(part) => part,
             None => {
                 self.current.end(visit).map_err(Halt::Visitor)?;
@@ -321,17 +346,22 @@ impl Parser {
                 Part::Value
             }
         };
-        let exemplar = line.exemplar.map(|(number, _)| Exemplar {
-            labels: &labels.exemplar,
-            value: number.value,
-            timestamp_ms: number.timestamp_ms,
+        let exemplar = line.exemplar.map(|(Number { value, timestamp_ms }, _)| Exemplar {
+            labels: exemplar_list,
+            value,
+            timestamp_ms,
         });
         let (family, Number { value, timestamp_ms }) = (&self.current.family(), line.number);
-        let sample = &labels.sample;
-        let raw = RawSample { family, part, name, labels: sample, value, timestamp_ms, exemplar };
-        let result = visit(Event::Sample(raw)).map_err(Halt::Visitor);
-        self.labels = labels.recycle();
-        result
+        let labels = list;
+        let raw = RawSample { family, part, name, labels, is_alike, value, timestamp_ms, exemplar };
+        visit(Event::Sample(raw)).map_err(Halt::Visitor)?;
+        if let Some(copy) = copy.map(recycle) {
+            self.rewritten.labels = copy;
+        }
+        if let Some(copy) = exemplar_copy.map(recycle) {
+            self.rewritten_exemplar.labels = copy;
+        }
+        Ok(())
     }
 
     fn take_meta<E>(
@@ -340,9 +370,9 @@ impl Parser {
         meta: Meta<'_>,
         visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Series { mut name, escaped } = name;
+        let Series { mut name, escaped, .. } = name;
         if escaped {
-            self.rewriter.rewrite(&mut name, &mut [], None);
+            self.rewritten.texts.rewrite(&mut name, &mut [], None);
         }
         if !self.current.is(name) {
             self.current.end(visit)?;

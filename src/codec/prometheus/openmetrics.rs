@@ -6,13 +6,13 @@
 
 use super::scan::Cursor;
 use super::series::{read_labels, read_metric_name, read_series, Series};
-use super::{number, Labels, Line, Meta, Number, SampleLine, Stop};
+use super::{number, Line, LineLabels, Meta, Number, SampleLine, Stop};
 use crate::model::MetricType;
 
 /// Reads one line; labels of a sample and of its exemplar are appended to the buffers.
 pub(super) fn read_line<'w>(
     cursor: &mut Cursor<'w>,
-    labels: &mut Labels<'w>,
+    labels: &mut LineLabels<'w>,
 ) -> Result<Line<'w>, Stop> {
     if cursor.peek() == b'#' {
         return read_meta(cursor);
@@ -26,7 +26,8 @@ pub(super) fn read_line<'w>(
         if !(cursor.accept(b'#') && cursor.accept(b' ') && cursor.accept(b'{')) {
             return Err(cursor.bad("bad timestamp or exemplar"));
         }
-        let mut own = Series { name: "", escaped: false };
+        let mut own = Series::named("");
+        labels.exemplar.begin(cursor);
         read_labels::<true>(cursor, &mut labels.exemplar, &mut own)?;
         if !own.name.is_empty() {
             return Err(cursor.bad("an exemplar has no name"));

@@ -50,6 +50,18 @@ impl<'w> Cursor<'w> {
         self.text
     }
 
+    /// What has not been read.
+    #[inline]
+    pub fn rest(&self) -> &'w [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// From `start` to `end`, or to the end of the text where that comes first.
+    #[inline]
+    pub fn slice(&self, start: usize, end: usize) -> &'w [u8] {
+        self.text.as_bytes().get(start..end.min(self.text.len())).unwrap_or_default()
+    }
+
     pub fn at_end(&self) -> bool {
         self.at >= self.text.len()
     }
@@ -89,6 +101,12 @@ impl<'w> Cursor<'w> {
         }
     }
 
+    /// Goes past the line's end, where the cursor is; see [`Cursor::at_line_end`].
+    #[inline]
+    pub fn end_line(&mut self) {
+        self.at += if self.peek() == b'\r' { 2 } else { 1 };
+    }
+
     /// Goes past the line feed ahead; the rest of the line is not looked at.
     pub fn next_line(&mut self) {
         self.take_line();
@@ -111,6 +129,15 @@ impl<'w> Cursor<'w> {
         let from = self.at;
         self.at = find_name_end::<COLON>(self.text.as_bytes(), from);
         &self.text[from..self.at]
+    }
+
+    /// Goes past `name` and an equals sign if these are next, and an opening quote behind them.
+    #[inline]
+    pub fn accept_name(&mut self, name: &str) -> bool {
+        let tail = self.rest().strip_prefix(name.as_bytes());
+        let found = matches!(tail, Some([b'=', b'"', ..]));
+        self.at += if found { name.len() + 1 } else { 0 };
+        found
     }
 
     /// The string whose opening quote is next; goes past its closing one. In a `STRICT` format a
@@ -175,6 +202,21 @@ fn find_special<const STRICT: bool>(bytes: &[u8], mut at: usize) -> usize {
     at + tail.iter().position(special).unwrap_or(tail.len())
 }
 
+/// How many bytes the two have in common at their start.
+#[inline]
+pub(super) fn common_bytes(one: &[u8], other: &[u8]) -> usize {
+    let mut at = 0;
+    for (one, other) in one.chunks_exact(8).zip(other.chunks_exact(8)) {
+        let words = [one, other].map(|chunk| chunk.try_into().map_or(0, u64::from_le_bytes));
+        let differing = words[0] ^ words[1];
+        if differing != 0 {
+            return at + (differing.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at
+}
+
 /// True if a text that stood between quotes holds a backslash.
 pub(super) fn has_escape(quoted: &str) -> bool {
     find_special::<false>(quoted.as_bytes(), 0) < quoted.len()
@@ -212,6 +254,20 @@ mod tests {
             }
         }
         assert!(find_special::<false>(b"abc", 9) >= 3);
+    }
+
+    #[test]
+    fn common_starts_are_found_by_eights() {
+        let text = b"0123456789abcdef0123456789abcdef";
+        for length in 0..text.len() {
+            for place in 0..length {
+                let mut other = text[..length].to_vec();
+                other[place] ^= 1;
+                let expected = if place < length / 8 * 8 { place } else { length / 8 * 8 };
+                assert_eq!(common_bytes(text, &other), expected, "{length} {place}");
+            }
+            assert_eq!(common_bytes(&text[..length], text), length / 8 * 8);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! UTF-8 names of Prometheus 3: `{"a.b",c="d"}`. `STRICT` is OpenMetrics: no blanks inside braces,
 //! commas required. Texts stay escaped here; [`super::rewrite`] mends them where one is.
 
+use super::labels::Labels;
 use super::scan::{Cursor, Quoted};
 use super::Stop;
 use crate::model::{Label, NAME_LABEL};
@@ -20,6 +21,14 @@ pub(super) struct Series<'w> {
     pub name: &'w str,
     /// Some name or value still holds escapes.
     pub escaped: bool,
+    /// Its labels have the names of the last sample line's, in the same order.
+    pub is_alike: bool,
+}
+
+impl<'w> Series<'w> {
+    pub fn named(name: &'w str) -> Series<'w> {
+        Series { name, escaped: false, is_alike: false }
+    }
 }
 
 /// Reads `name{labels}`, `name` or `{"name",labels}`; blanks after the name are skipped unless
@@ -27,32 +36,56 @@ pub(super) struct Series<'w> {
 #[inline]
 pub(super) fn read_series<'w, const STRICT: bool>(
     cursor: &mut Cursor<'w>,
-    labels: &mut Vec<Label<'w>>,
+    labels: &mut Labels<'w>,
 ) -> Result<Series<'w>, Stop> {
-    let name = cursor.take_name::<true>();
-    let mut series = Series { name, escaped: false };
-    if !STRICT {
-        cursor.skip_blanks();
-    }
-    if cursor.accept(b'{') {
+    labels.begin(cursor);
+    let start = cursor.at;
+    let mut series = Series::named("");
+    let mut head_bytes = 0;
+    if let Some(name) = labels.resume(cursor) {
+        (series.name, head_bytes) = (name, labels.head_bytes());
         read_labels::<STRICT>(cursor, labels, &mut series)?;
+    } else {
+        series.name = cursor.take_name::<true>();
+        if !STRICT {
+            cursor.skip_blanks();
+        }
+        if cursor.accept(b'{') {
+            // A name within the braces is none to start the next line with.
+            head_bytes = if series.name.is_empty() { 0 } else { cursor.at - start };
+            read_labels::<STRICT>(cursor, labels, &mut series)?;
+        }
     }
     if series.name.is_empty() {
         return Err(cursor.bad("no metric name"));
     }
+    if series.escaped {
+        head_bytes = 0;
+    }
+    series.is_alike = labels.end(cursor, series.name, head_bytes);
     Ok(series)
 }
 
-/// Reads labels up to the closing brace; the opening one has been read.
+/// Reads labels up to the closing brace. The opening one has been read, or all up to the end of a
+/// value where `labels` has some of this line already.
 #[inline]
 pub(super) fn read_labels<'w, const STRICT: bool>(
     cursor: &mut Cursor<'w>,
-    labels: &mut Vec<Label<'w>>,
+    labels: &mut Labels<'w>,
     series: &mut Series<'w>,
 ) -> Result<(), Stop> {
-    let mut seen = name_bit(NAME_LABEL);
+    if labels.count() > 0 {
+        end_value::<STRICT>(cursor)?;
+    }
     loop {
         skip_blanks::<STRICT>(cursor);
+        if labels.expect_name(cursor) {
+            let value = cursor.take_quoted::<STRICT>()?;
+            series.escaped |= value.escaped;
+            labels.add_expected(value.text, cursor.at);
+            end_value::<STRICT>(cursor)?;
+            continue;
+        }
         let mut quoted = false;
         let mut name = cursor.take_name::<false>();
         if name.is_empty() {
@@ -61,6 +94,7 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
                 b'"' => {
                     let text = cursor.take_quoted::<STRICT>()?;
                     (name, quoted) = (not_empty(cursor, text, &mut series.escaped)?, true);
+                    labels.quoted();
                 }
                 _ => return Err(cursor.bad("bad label name")),
             }
@@ -68,19 +102,9 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
         skip_blanks::<STRICT>(cursor);
         if cursor.accept(b'=') {
             let value = read_value::<STRICT>(cursor, &mut series.escaped)?;
-            let bit = name_bit(name);
-            if seen & bit != 0 && is_taken(labels, name) {
-                return Err(cursor.bad(NOT_UNIQUE));
-            }
-            if labels.len() == LABELS_MAX {
-                return Err(cursor.bad("too many labels"));
-            }
-            seen |= bit;
-            labels.push(Label { name, value });
-            skip_blanks::<STRICT>(cursor);
-            if !cursor.accept(b',') && STRICT && cursor.peek() != b'}' {
-                return Err(cursor.bad("expected a comma or closing brace"));
-            }
+            let added = labels.add(Label { name, value }, cursor.at);
+            added.map_err(|reason| cursor.bad(reason))?;
+            end_value::<STRICT>(cursor)?;
         } else if quoted && series.name.is_empty() {
             series.name = name;
             if !cursor.accept(b',') && cursor.peek() != b'}' {
@@ -91,6 +115,16 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
         }
     }
     cursor.at += 1;
+    Ok(())
+}
+
+/// Goes past the comma after a value, if there is one.
+#[inline]
+fn end_value<const STRICT: bool>(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    skip_blanks::<STRICT>(cursor);
+    if !cursor.accept(b',') && STRICT && cursor.peek() != b'}' {
+        return Err(cursor.bad("expected a comma or closing brace"));
+    }
     Ok(())
 }
 
@@ -132,7 +166,7 @@ fn not_empty<'w>(
 pub(super) fn read_metric_name<'w, const STRICT: bool>(
     cursor: &mut Cursor<'w>,
 ) -> Result<Series<'w>, Stop> {
-    let mut series = Series { name: cursor.take_name::<true>(), escaped: false };
+    let mut series = Series::named(cursor.take_name::<true>());
     if cursor.peek() == b'"' && series.name.is_empty() {
         let text = cursor.take_quoted::<STRICT>()?;
         series.name = not_empty(cursor, text, &mut series.escaped)?;
@@ -145,14 +179,14 @@ pub(super) fn read_metric_name<'w, const STRICT: bool>(
 
 /// One of 64 bits: names whose bits differ differ, which spares most of the comparisons.
 #[inline]
-fn name_bit(name: &str) -> u64 {
+pub(super) fn name_bit(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let ends = bytes.first().zip(bytes.last());
     let (first, last) = ends.map_or((0, 0), |(&first, &last)| (first, last));
     1 << ((usize::from(first) + 3 * usize::from(last) + 11 * bytes.len()) % 64)
 }
 
-fn is_taken(labels: &[Label<'_>], name: &str) -> bool {
+pub(super) fn is_taken(labels: &[Label<'_>], name: &str) -> bool {
     name == NAME_LABEL || labels.iter().any(|label| label.name == name)
 }
 

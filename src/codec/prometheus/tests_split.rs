@@ -201,3 +201,64 @@ fn the_visitor_can_stop_the_page() {
     parser.reset(Format::Text);
     assert_eq!(parser.finish(&mut none), Ok(()));
 }
+
+/// Lines much like their neighbours, where labels are taken over from line to line.
+fn neighbours(random: &mut Random, format: Format) -> Vec<u8> {
+    const BASES: [&str; 8] = [
+        "name_bucket{method=\"GET\",path=\"/a/b\",le=\"0.5\"} 1\n",
+        "name_bucket{method=\"GET\",path=\"/a/b\",le=\"1\"} 1\n",
+        "name{a=\"\\\"\\\\\",b=\"\",c=\"x\"} 1\n",
+        "{\"na.me\",\"a.b\"=\"1\",c=\"2\"} 1\n",
+        "name{\"a.b\"=\"1\",c=\"2\"} 1\n",
+        "name{a.b=\"1\",c=\"2\"} 1\n",
+        "name{ a =\"1\", c=\"2\",} 1\n",
+        "long_enough_a_name{a=\"1\",bb=\"22\",ccc=\"333\"} 1\n",
+    ];
+    let mut page = b"# TYPE name histogram\n".to_vec();
+    let mut line = BASES[random.below(BASES.len())].as_bytes().to_vec();
+    for _ in 0..12 {
+        match random.below(6) {
+            0 => line = BASES[random.below(BASES.len())].as_bytes().to_vec(),
+            1 => mutate(&mut line, random),
+            // What leaves the line a good one more often than not.
+            _ => {
+                let at = random.below(line.len());
+                if line[at].is_ascii_alphanumeric() {
+                    line[at] = b"ab1"[random.below(3)];
+                }
+            }
+        }
+        page.extend_from_slice(&line);
+    }
+    if format == Format::OpenMetrics {
+        page.extend_from_slice(b"# EOF\n");
+    }
+    page
+}
+
+#[test]
+fn neighbours_are_read_as_if_alone() {
+    let (mut failed, mut alike) = (0, 0);
+    for seed in 0..4_000 {
+        let mut random = Random(seed);
+        let format = [Format::Text, Format::OpenMetrics][random.below(2)];
+        let page = neighbours(&mut random, format);
+        let whole = feed(&mut Parser::new(format), format, &page, || usize::MAX / 2);
+        // Nothing is taken over from window to window.
+        let alone = feed(&mut Parser::new(format), format, &page, || 1);
+        assert_eq!((whole.0, &whole.1), (alone.0, &alone.1), "{seed}: {}", page.escape_ascii());
+        failed += usize::from(whole.1.is_err());
+        let mut last: Vec<String> = Vec::new();
+        let mut visit = |event: Event<'_>| -> Result<(), ParseError> {
+            if let Event::Sample(sample) = event {
+                let names: Vec<_> = sample.labels.iter().map(|l| l.name.to_owned()).collect();
+                assert!(!sample.is_alike || names == last, "{seed}: {}", page.escape_ascii());
+                alike += usize::from(sample.is_alike);
+                last = names;
+            }
+            Ok(())
+        };
+        let _ = Parser::new(format).parse(&page, true, &mut visit);
+    }
+    assert!((400..3900).contains(&failed) && alike > 4_000, "{failed} failed, {alike} alike");
+}

@@ -4,16 +4,17 @@
 //! commas between labels are optional, no blank is needed before a value, timestamps have no sign,
 //! nothing may follow them. Beyond it: leading blanks and a carriage return at the end are ignored.
 
+use super::labels::Labels;
 use super::scan::Cursor;
 use super::series::{read_metric_name, read_series};
 use super::{number, Line, Meta, Number, SampleLine, Stop};
-use crate::model::{Label, MetricType};
+use crate::model::MetricType;
 
 /// Reads one line; a sample's labels are appended to `labels`.
 #[inline]
 pub(super) fn read_line<'w>(
     cursor: &mut Cursor<'w>,
-    labels: &mut Vec<Label<'w>>,
+    labels: &mut Labels<'w>,
 ) -> Result<Line<'w>, Stop> {
     cursor.skip_blanks();
     if cursor.peek() == b'#' {
@@ -40,7 +41,7 @@ pub(super) fn read_line<'w>(
     if !cursor.at_line_end() {
         return Err(cursor.bad("expected the end of the line"));
     }
-    cursor.next_line();
+    cursor.end_line();
     let number = Number { value, timestamp_ms };
     Ok(Line::Sample(SampleLine { series, number, exemplar: None }))
 }

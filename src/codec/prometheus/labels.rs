@@ -1,0 +1,160 @@
+//! The labels of a sample line, read with the line before it at hand.
+//!
+//! Neighbours on a page are alike: the buckets of a histogram differ in `le`, the series of a
+//! counter in a value or two. What a line has in common with the last one is compared eight bytes
+//! at a time instead of being read again, and labels that end in there stay; behind it the same
+//! label names are expected. On a page of histograms and counters that halves the parser's work.
+//!
+//! Invariant: the result is the one that reading the line from its start would give.
+
+use super::scan::{common_bytes, Cursor};
+use super::series::{is_taken, name_bit, LABELS_MAX, NOT_UNIQUE};
+use crate::model::{recycle, Label, NAME_LABEL};
+
+/// The last line is compared up to this many bytes behind its labels, so that comparing by eights
+/// covers all of them.
+const BEYOND_BYTES: usize = 8;
+
+/// The labels of the line at hand, and behind them those of the last line not overwritten yet.
+#[derive(Default)]
+pub(super) struct Labels<'w> {
+    list: Vec<Label<'w>>,
+    /// Where the value of each one ends, its quote included, from the start of its line.
+    ends: Vec<usize>,
+    /// How many are of the line at hand.
+    count: usize,
+    /// Where the line at hand starts in the window.
+    start: usize,
+    /// So far they have the names of the last line's.
+    is_alike: bool,
+    /// The [`name_bit`]s of the line at hand, once they are needed.
+    seen: Option<u64>,
+    /// The last line, up to a little behind its labels.
+    last: &'w [u8],
+    /// Its metric name, and where its labels begin; 0 where nothing can be taken over.
+    name: &'w str,
+    head_bytes: usize,
+    /// Some name of the line at hand stands in quotes.
+    is_quoted: bool,
+}
+
+impl<'w> Labels<'w> {
+    /// Empties it for another window; the buffers are kept.
+    pub fn recycle<'b>(self) -> Labels<'b> {
+        let (list, mut ends) = (recycle(self.list), self.ends);
+        ends.clear();
+        Labels { list, ends, ..Labels::default() }
+    }
+
+    /// Those of the line at hand.
+    #[inline]
+    pub fn list(&self) -> &[Label<'w>] {
+        &self.list[..self.count]
+    }
+
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Where the labels of the last line begin.
+    #[inline]
+    pub fn head_bytes(&self) -> usize {
+        self.head_bytes
+    }
+
+    /// Says that a name of this line stands in quotes.
+    pub fn quoted(&mut self) {
+        self.is_quoted = true;
+    }
+
+    /// Starts a line at the cursor, and takes over nothing.
+    #[inline]
+    pub fn begin(&mut self, cursor: &Cursor<'w>) {
+        self.start = cursor.at;
+        self.count = 0;
+        self.is_alike = true;
+        self.seen = None;
+        self.is_quoted = false;
+    }
+
+    /// Goes past what the line has in common with the last one: the brace that opens its labels,
+    /// and the labels that are the same. Returns the metric name; none if less than that is common.
+    #[inline]
+    pub fn resume(&mut self, cursor: &mut Cursor<'w>) -> Option<&'w str> {
+        let common = common_bytes(self.last, cursor.rest());
+        if self.head_bytes == 0 || common < self.head_bytes {
+            return None;
+        }
+        self.count = self.ends.iter().take_while(|&&end| end <= common).count();
+        let behind = self.count.checked_sub(1).map_or(self.head_bytes, |last| self.ends[last]);
+        cursor.at += behind;
+        Some(self.name)
+    }
+
+    /// Goes to the value ahead, if its label has the name that the last line has in this place.
+    #[inline]
+    pub fn expect_name(&self, cursor: &mut Cursor<'w>) -> bool {
+        // Without a head the last line's names may be such as need quotes.
+        let is_known = self.is_alike && self.head_bytes > 0;
+        let label = self.list.get(self.count).filter(|_| is_known);
+        label.is_some_and(|label| cursor.accept_name(label.name))
+    }
+
+    /// Adds the label whose name was expected and whose value ends at `end` of the window.
+    #[inline]
+    pub fn add_expected(&mut self, value: &'w str, end: usize) {
+        // Its names are unique, or that line would have been refused.
+        let place = self.list.get_mut(self.count).zip(self.ends.get_mut(self.count));
+        if let Some((label, its_end)) = place {
+            label.value = value;
+            *its_end = end - self.start;
+            self.count += 1;
+        }
+    }
+
+    /// Adds a label whose value ends at `end` of the window.
+    pub fn add(&mut self, label: Label<'w>, end: usize) -> Result<(), &'static str> {
+        let last = self.list.get(self.count).filter(|_| self.is_alike);
+        if last.is_some_and(|last| last.name == label.name) {
+            self.add_expected(label.value, end);
+            return Ok(());
+        }
+        self.add_other(label, end - self.start)
+    }
+
+    /// Adds a label of which the last line says nothing.
+    fn add_other(&mut self, label: Label<'w>, end: usize) -> Result<(), &'static str> {
+        self.is_alike = false;
+        self.list.truncate(self.count);
+        self.ends.truncate(self.count);
+        let bits = |seen, label: &Label<'_>| seen | name_bit(label.name);
+        let seen = self.seen.unwrap_or_else(|| self.list.iter().fold(name_bit(NAME_LABEL), bits));
+        let bit = name_bit(label.name);
+        if seen & bit != 0 && is_taken(&self.list, label.name) {
+            return Err(NOT_UNIQUE);
+        }
+        if self.count == LABELS_MAX {
+            return Err("too many labels");
+        }
+        self.seen = Some(seen | bit);
+        self.list.push(label);
+        self.ends.push(end);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Ends the labels of a line, the cursor behind them. `head_bytes` lead to the first one; 0
+    /// where the next line is not to take anything over. True if they have the names of the last
+    /// line's labels, in the same order.
+    #[inline]
+    pub fn end(&mut self, cursor: &Cursor<'w>, name: &'w str, head_bytes: usize) -> bool {
+        let is_alike = self.is_alike && self.count == self.list.len();
+        self.list.truncate(self.count);
+        self.ends.truncate(self.count);
+        self.last = cursor.slice(self.start, cursor.at + BEYOND_BYTES);
+        self.name = name;
+        self.head_bytes = if self.is_quoted { 0 } else { head_bytes };
+        is_alike
+    }
+}
