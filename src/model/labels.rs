@@ -16,23 +16,30 @@ pub fn recycle<'b>(mut labels: Vec<Label<'_>>) -> Vec<Label<'b>> {
 
 /// Sorts by name, bytewise. Label sets are short and often nearly sorted: insertion sort.
 pub fn sort_labels(labels: &mut [Label<'_>]) {
-    for sorted in 1..labels.len() {
-        let label = labels[sorted];
+    insertion_sort(labels, |one, other| is_after(one.name, other.name));
+}
+
+/// Sorts what is short or nearly sorted; what is equal stays in order.
+#[inline]
+pub fn insertion_sort<T: Copy>(list: &mut [T], is_after: impl Fn(T, T) -> bool) {
+    for sorted in 1..list.len() {
+        let item = list[sorted];
         let mut hole = sorted;
-        while hole > 0 && is_after(labels[hole - 1].name.as_bytes(), label.name.as_bytes()) {
-            labels[hole] = labels[hole - 1];
+        while hole > 0 && is_after(list[hole - 1], item) {
+            list[hole] = list[hole - 1];
             hole -= 1;
         }
-        labels[hole] = label;
+        list[hole] = item;
     }
 }
 
-/// Most names differ in their first byte; only the others are worth a call of memcmp.
+/// Whether the name `one` sorts behind `other`. Most names differ in their first byte; only the
+/// others are worth a call of memcmp.
 #[inline]
-fn is_after(first: &[u8], second: &[u8]) -> bool {
-    match (first.first(), second.first()) {
+pub fn is_after(one: &str, other: &str) -> bool {
+    match (one.as_bytes().first(), other.as_bytes().first()) {
         (Some(a), Some(b)) if a != b => a > b,
-        _ => first > second,
+        _ => one.as_bytes() > other.as_bytes(),
     }
 }
 

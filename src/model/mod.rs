@@ -12,7 +12,7 @@ mod labels;
 pub use float::{push_float, FloatStyle};
 pub use histogram::{BucketSpan, NativeBuckets, NativeHistogram};
 pub use identity::{Identity, IdentityConfig, IDENTITY_LABELS};
-pub use labels::{recycle, sort_labels, OwnedLabels};
+pub use labels::{insertion_sort, is_after, recycle, sort_labels, OwnedLabels};
 
 /// The label that holds the metric's name (Prometheus data model).
 pub const NAME_LABEL: &str = "__name__";

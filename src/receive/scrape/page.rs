@@ -10,8 +10,9 @@ use crate::model::{recycle, Family, Label, Sample};
 use crate::pipeline::Transaction;
 
 use super::filter::Filter;
-use super::merge::merge;
+use super::merge::{Merger, Target};
 use super::series::Series;
+use super::series_labels::hash_values;
 use super::series_table::Seen;
 
 /// Samples further in the future are refused one by one, as Prometheus does.
@@ -95,7 +96,7 @@ impl Counts {
 pub struct Page {
     parser: Parser,
     merged: Vec<Label<'static>>,
-    renamed: Vec<String>,
+    merger: Merger,
     pub counts: Counts,
     family_has_samples: bool,
 }
@@ -114,7 +115,7 @@ impl Default for Page {
         Page {
             parser: Parser::new(Format::Text),
             merged: Vec::new(),
-            renamed: Vec::new(),
+            merger: Merger::default(),
             counts: Counts::default(),
             family_has_samples: false,
         }
@@ -136,15 +137,17 @@ impl Page {
         last: bool,
         into: &mut Into<'_>,
     ) -> Result<usize, PageError> {
-        let Page { parser, merged, renamed, counts, family_has_samples } = self;
-        let mut take = Take { merged, renamed, counts, family_has_samples, into };
+        let Page { parser, merged, merger, counts, family_has_samples } = self;
+        let track = Track { counts, family_has_samples, into };
+        let mut take = Take { merged, merger, track };
         parser.parse(window, last, &mut |event| take.event(event))
     }
 
     /// Ends the page.
     pub fn finish(&mut self, into: &mut Into<'_>) -> Result<(), PageError> {
-        let Page { parser, merged, renamed, counts, family_has_samples } = self;
-        let mut take = Take { merged, renamed, counts, family_has_samples, into };
+        let Page { parser, merged, merger, counts, family_has_samples } = self;
+        let track = Track { counts, family_has_samples, into };
+        let mut take = Take { merged, merger, track };
         parser.finish(&mut |event| take.event(event))
     }
 }
@@ -152,10 +155,8 @@ impl Page {
 /// The page without its parser, which lends the events.
 struct Take<'a, 'b> {
     merged: &'a mut Vec<Label<'static>>,
-    renamed: &'a mut Vec<String>,
-    counts: &'a mut Counts,
-    family_has_samples: &'a mut bool,
-    into: &'a mut Into<'b>,
+    merger: &'a mut Merger,
+    track: Track<'a, 'b>,
 }
 
 impl Take<'_, '_> {
@@ -163,33 +164,48 @@ impl Take<'_, '_> {
         match event {
             Event::Sample(sample) => self.sample(&sample),
             Event::FamilyEnd(family) => {
-                self.end_family(family);
+                self.track.end_family(family);
                 Ok(())
             }
         }
     }
 
     fn sample(&mut self, raw: &RawSample<'_>) -> Result<(), PageError> {
-        self.counts.scraped += 1;
-        let rules = self.into.rules;
+        let Take { merged, merger, track } = self;
+        let rules = track.into.rules;
+        track.counts.scraped += 1;
         if !rules.filter.keeps(raw.name) {
+            merger.pass(raw.is_alike);
             return Ok(());
         }
-        self.counts.kept += 1;
-        if rules.sample_limit > 0 && self.counts.kept > rules.sample_limit {
+        track.counts.kept += 1;
+        if rules.sample_limit > 0 && track.counts.kept > rules.sample_limit {
             return Err(PageError::SampleLimit(rules.sample_limit));
         }
-        let mut labels = recycle(mem::take(self.merged));
-        let mut renamed = mem::take(self.renamed);
-        merge(raw.name, raw.labels, &rules.labels, rules.honor_labels, &mut renamed, &mut labels);
-        let result = self.track(raw, &labels);
-        *self.merged = recycle(labels);
-        *self.renamed = renamed;
+        let mut labels = recycle(mem::take(*merged));
+        let target = Target { labels: &rules.labels, honor_labels: rules.honor_labels };
+        let names_hash = merger.merge(raw.name, raw.labels, raw.is_alike, target, &mut labels);
+        let result = track.sample(raw, names_hash, &labels);
+        **merged = recycle(labels);
         result
     }
+}
 
+/// What becomes of a sample whose labels are settled.
+struct Track<'a, 'b> {
+    counts: &'a mut Counts,
+    family_has_samples: &'a mut bool,
+    into: &'a mut Into<'b>,
+}
+
+impl Track<'_, '_> {
     /// Decides by its identity whether a sample is taken.
-    fn track(&mut self, raw: &RawSample<'_>, labels: &[Label<'_>]) -> Result<(), PageError> {
+    fn sample(
+        &mut self,
+        raw: &RawSample<'_>,
+        names_hash: u64,
+        labels: &[Label<'_>],
+    ) -> Result<(), PageError> {
         let rules = self.into.rules;
         let label_count = labels.len() as u64;
         if rules.label_limit > 0 && label_count > rules.label_limit {
@@ -204,7 +220,8 @@ impl Take<'_, '_> {
             self.counts.out_of_bounds += 1;
             return Ok(());
         }
-        match self.into.series.see(labels, explicit.is_some()) {
+        let key = hash_values(names_hash, labels);
+        match self.into.series.see_key(key, labels, explicit.is_some()) {
             Seen::Known => {}
             Seen::New => self.counts.added += 1,
             Seen::Duplicate => {

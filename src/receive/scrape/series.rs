@@ -13,9 +13,6 @@ use super::series_log::{Scratch, SeriesLog};
 pub use super::series_table::Seen;
 use super::series_table::SeriesTable;
 
-/// Any number will do; the same series must hash alike for as long as the process lives.
-const HASH_SEED: u64 = 0x6f74_6c65_7421;
-
 /// The live series of one target.
 pub struct Series {
     table: SeriesTable,
@@ -47,7 +44,11 @@ impl Series {
     /// Meets a series in the scrape under way. `timed` series (explicit timestamps) may repeat and
     /// never get markers.
     pub fn see(&mut self, labels: &[Label<'_>], timed: bool) -> Seen {
-        let key = hash_labels(HASH_SEED, labels);
+        self.see_key(hash_labels(labels), labels, timed)
+    }
+
+    /// The same for a series whose [`series_key`](super::series_table::series_key) is known.
+    pub fn see_key(&mut self, key: u64, labels: &[Label<'_>], timed: bool) -> Seen {
         let seen = self.table.see(key, timed);
         if seen == Seen::New && !timed {
             self.record.clear();

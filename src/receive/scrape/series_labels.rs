@@ -12,20 +12,32 @@ use crate::model::Label;
 
 use super::series_table::series_key;
 
-/// The [`series_key`] of a sorted label set. `seed` is drawn once per process, so that nobody can
-/// write label sets that collide.
+/// Any number will do; the same series must hash alike for as long as the process lives.
+const SEED: u64 = 0x6f74_6c65_7421;
+
+const STATE: FixedState = FixedState::with_seed(SEED);
+
+/// The hash of a label set's names, in the order of the set.
+pub fn hash_names<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
+    let mut hasher = STATE.build_hasher();
+    names.for_each(|name| hasher.write(name.as_bytes()));
+    hasher.finish()
+}
+
+/// The [`series_key`] of a sorted label set whose [`hash_names`] is known.
 ///
-/// Names and values go through two hashers that do not wait for each other: 100 bytes in six
-/// labels take 20 ns instead of 29. foldhash mixes each text's length in, which separates them.
-pub fn hash_labels(seed: u64, labels: &[Label<'_>]) -> u64 {
-    let state = FixedState::with_seed(seed);
-    let (mut names, mut values) = (state.build_hasher(), state.build_hasher());
-    for label in labels {
-        names.write(label.name.as_bytes());
-        values.write(label.value.as_bytes());
-    }
-    names.write_u64(values.finish());
-    series_key(names.finish())
+/// foldhash mixes each text's length in, which keeps texts apart that run together.
+#[inline]
+pub fn hash_values(names_hash: u64, labels: &[Label<'_>]) -> u64 {
+    let mut hasher = STATE.build_hasher();
+    labels.iter().for_each(|label| hasher.write(label.value.as_bytes()));
+    hasher.write_u64(names_hash);
+    series_key(hasher.finish())
+}
+
+/// The [`series_key`] of a sorted label set.
+pub fn hash_labels(labels: &[Label<'_>]) -> u64 {
+    hash_values(hash_names(labels.iter().map(|label| label.name)), labels)
 }
 
 /// Appends the labels to `out`.
@@ -97,7 +109,7 @@ mod tests {
 
     fn hash(pairs: &[(&str, &str)]) -> u64 {
         let labels: Vec<_> = pairs.iter().map(|(name, value)| Label::new(name, value)).collect();
-        hash_labels(7, &labels)
+        hash_labels(&labels)
     }
 
     #[test]
@@ -122,12 +134,6 @@ mod tests {
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), sets.len());
-    }
-
-    #[test]
-    fn the_hash_depends_on_the_seed_only() {
-        assert_eq!(hash_labels(1, LABELS), hash_labels(1, LABELS));
-        assert_ne!(hash_labels(1, LABELS), hash_labels(2, LABELS));
     }
 
     #[test]
@@ -187,7 +193,7 @@ mod tests {
         let start = std::time::Instant::now();
         let mut sum = 0_u64;
         for seed in 0..10_000_000 {
-            sum = sum.wrapping_add(hash_labels(7, std::hint::black_box(&labels)) ^ seed);
+            sum = sum.wrapping_add(hash_labels(std::hint::black_box(&labels)) ^ seed);
         }
         println!("{:?} for ten million ({sum})", start.elapsed());
     }
