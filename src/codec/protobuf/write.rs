@@ -11,6 +11,18 @@ pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Fills `place` with a base-128 varint, which has exactly as many bytes.
+pub fn put_varint(place: &mut [u8], value: u64) {
+    let mut rest = value;
+    for byte in place.iter_mut() {
+        *byte = rest as u8 | 0x80;
+        rest >>= 7;
+    }
+    if let Some(last) = place.last_mut() {
+        *last &= 0x7f;
+    }
+}
+
 /// Bytes of a base-128 varint.
 #[inline]
 pub fn varint_bytes(value: u64) -> usize {
@@ -86,11 +98,6 @@ pub fn push_message<R>(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut V
         out.resize(end + more, 0);
         out.copy_within(start + 1..end, start + 1 + more);
     }
-    let mut rest = length;
-    for byte in &mut out[start..=start + more] {
-        *byte = rest as u8 | 0x80;
-        rest >>= 7;
-    }
-    out[start + more] &= 0x7f;
+    put_varint(&mut out[start..=start + more], length);
     result
 }

@@ -5,8 +5,12 @@
 //! Lengths are computed before anything is written: one pass sizes, one pass writes.
 //! Invariant: labels arrive sorted, unique and non-empty (Remote-Write 1.0, "Labels").
 
+use std::slice::from_ref;
+
 use super::native::push_histogram;
-use crate::codec::protobuf::{push_message, push_tag_and_length, push_varint, varint_bytes};
+use crate::codec::protobuf::{
+    push_message, push_tag_and_length, push_varint, put_varint, varint_bytes,
+};
 use crate::model::{Exemplar, Family, Label, NativeHistogram, Sample};
 
 /// Tags: field number << 3 | wire type (Protocol Buffers encoding).
@@ -35,30 +39,49 @@ pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, Str
     let exemplar = sample.exemplar.as_ref();
     let exemplar_bytes =
         exemplar.map_or(0, |exemplar| exemplar_bytes(exemplar, sample.timestamp_ms));
-    let mut bytes = 2 + sample_bytes;
+    let mut labels = 0;
+    if extra.is_empty() {
+        labels = labels_bytes(sample.labels);
+    } else {
+        merged(sample.labels, extra, |label| labels += label_field_bytes(label));
+    }
+    let mut bytes = labels + 2 + sample_bytes;
     if exemplar_bytes > 0 {
         bytes += 1 + varint_bytes(exemplar_bytes as u64) + exemplar_bytes;
     }
-    if extra.is_empty() {
-        bytes += labels_bytes(sample.labels);
-    } else {
-        merged(sample.labels, extra, |label| bytes += label_field_bytes(label));
-    }
-    out.reserve(bytes + 6);
     push_tag_and_length(out, TIMESERIES, bytes);
-    if extra.is_empty() {
-        push_labels(out, sample.labels);
+    let room = make_room(out, labels + 2 + sample_bytes);
+    let room = if extra.is_empty() {
+        put_labels(room, sample.labels)
     } else {
-        merged(sample.labels, extra, |label| push_label(out, label));
-    }
-    push_tag_and_length(out, SAMPLES, sample_bytes);
-    out.push(DOUBLE_1);
-    out.extend_from_slice(&sample.value.to_bits().to_le_bytes());
-    out.push(VARINT_2);
-    push_varint(out, sample.timestamp_ms as u64);
+        let mut rest = Some(room);
+        merged(sample.labels, extra, |label| {
+            rest = rest.take().map(|room| put_labels(room, from_ref(label)));
+        });
+        rest.unwrap_or_default()
+    };
+    put_sample(room, sample_bytes as u8, sample.value, sample.timestamp_ms);
     if let Some(exemplar) = exemplar {
         push_exemplar(out, exemplar, exemplar_bytes, sample.timestamp_ms);
     }
+}
+
+/// Appends zeros to write over. One check for the room of all instead of one for each piece, which
+/// would cost as much as the bytes themselves.
+fn make_room(out: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+    let start = out.len();
+    out.resize(start + bytes, 0);
+    &mut out[start..]
+}
+
+/// Fills `room` with the sample field; `bytes` are those of the message in it.
+fn put_sample(room: &mut [u8], bytes: u8, value: f64, timestamp_ms: i64) {
+    let (head, room) = room.split_at_mut(3);
+    head.copy_from_slice(&[SAMPLES, bytes, DOUBLE_1]);
+    let (place, room) = room.split_at_mut(8);
+    place.copy_from_slice(&value.to_bits().to_le_bytes());
+    room[0] = VARINT_2;
+    put_varint(&mut room[1..], timestamp_ms as u64);
 }
 
 /// Appends one series with one native histogram, which are few: its length goes in afterwards.
@@ -133,8 +156,20 @@ fn label_bytes(label: &Label<'_>) -> usize {
 
 #[inline]
 fn label_field_bytes(label: &Label<'_>) -> usize {
-    let bytes = label_bytes(label);
-    1 + varint_bytes(bytes as u64) + bytes
+    match short_label_bytes(label) {
+        Some(bytes) => 2 + usize::from(bytes),
+        None => {
+            let bytes = label_bytes(label);
+            1 + varint_bytes(bytes as u64) + bytes
+        }
+    }
+}
+
+/// The length of a label whose lengths all fit a byte, as nearly every label's do.
+#[inline]
+fn short_label_bytes(label: &Label<'_>) -> Option<u8> {
+    let bytes = 4 + label.name.len() + label.value.len();
+    (bytes < 0x80).then_some(bytes as u8)
 }
 
 #[inline]
@@ -147,23 +182,51 @@ fn varint_field_bytes(value: i64) -> usize {
 }
 
 fn push_labels(out: &mut Vec<u8>, labels: &[Label<'_>]) {
-    for label in labels {
-        push_label(out, label);
-    }
+    put_labels(make_room(out, labels_bytes(labels)), labels);
 }
 
-/// Nearly every label has lengths of one byte each, which are then known without computing them.
-#[inline]
-fn push_label(out: &mut Vec<u8>, label: &Label<'_>) {
-    let (name, value) = (label.name.as_bytes(), label.value.as_bytes());
-    let short_bytes = 4 + name.len() + value.len();
-    if short_bytes < 0x80 {
-        out.extend_from_slice(&[LABELS, short_bytes as u8, TEXT_1, name.len() as u8]);
-        out.extend_from_slice(name);
-        out.extend_from_slice(&[TEXT_2, value.len() as u8]);
-        out.extend_from_slice(value);
-        return;
+/// Puts labels at the start of `room`, which has at least [`labels_bytes`]; returns the rest.
+fn put_labels<'a>(mut room: &'a mut [u8], labels: &[Label<'_>]) -> &'a mut [u8] {
+    for label in labels {
+        room = put_label(room, label);
     }
+    room
+}
+
+#[inline]
+fn put_label<'a>(room: &'a mut [u8], label: &Label<'_>) -> &'a mut [u8] {
+    let Some(bytes) = short_label_bytes(label) else { return put_long_label(room, label) };
+    let (name, value) = (label.name.as_bytes(), label.value.as_bytes());
+    let (head, room) = room.split_at_mut(4);
+    head.copy_from_slice(&[LABELS, bytes, TEXT_1, name.len() as u8]);
+    let (place, room) = room.split_at_mut(name.len());
+    place.copy_from_slice(name);
+    let (head, room) = room.split_at_mut(2);
+    head.copy_from_slice(&[TEXT_2, value.len() as u8]);
+    let (place, room) = room.split_at_mut(value.len());
+    place.copy_from_slice(value);
+    room
+}
+
+#[cold]
+fn put_long_label<'a>(room: &'a mut [u8], label: &Label<'_>) -> &'a mut [u8] {
+    let mut room = put_tag_and_length(room, LABELS, label_bytes(label));
+    for (tag, text) in [(TEXT_1, label.name), (TEXT_2, label.value)] {
+        let (place, rest) = put_tag_and_length(room, tag, text.len()).split_at_mut(text.len());
+        place.copy_from_slice(text.as_bytes());
+        room = rest;
+    }
+    room
+}
+
+fn put_tag_and_length(room: &mut [u8], tag: u8, length: usize) -> &mut [u8] {
+    let (place, room) = room.split_at_mut(1 + varint_bytes(length as u64));
+    place[0] = tag;
+    put_varint(&mut place[1..], length as u64);
+    room
+}
+
+fn push_label(out: &mut Vec<u8>, label: &Label<'_>) {
     push_tag_and_length(out, LABELS, label_bytes(label));
     push_text(out, TEXT_1, label.name);
     push_text(out, TEXT_2, label.value);
@@ -202,10 +265,14 @@ mod tests {
             (200, b"\x0a\xce\x01\x0a\x01a\x12\xc8\x01"),
         ] {
             let value = "v".repeat(length);
+            let label = Label::new("a", &value);
+            let expected = [head, value.as_bytes()].concat();
             let mut out = Vec::new();
-            push_label(&mut out, &Label::new("a", &value));
-            assert_eq!(out, [head, value.as_bytes()].concat(), "{length}");
-            assert_eq!(out.len(), label_field_bytes(&Label::new("a", &value)));
+            push_label(&mut out, &label);
+            assert_eq!(out, expected, "{length}");
+            assert_eq!(out.len(), label_field_bytes(&label));
+            push_labels(&mut out, &[label, label]);
+            assert_eq!(out, expected.repeat(3), "{length}");
         }
     }
 

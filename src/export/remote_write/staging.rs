@@ -14,6 +14,7 @@ use crate::pipeline::Staging;
 pub struct Staged {
     exporter: Rc<RemoteWrite>,
     sealed: Vec<Block>,
+    sealed_bytes: u64,
     batch: Batch,
     items: u64,
     /// Items given up because they alone exceed what the exporter may hold.
@@ -29,6 +30,7 @@ impl Staged {
         Staged {
             exporter,
             sealed: Vec::new(),
+            sealed_bytes: 0,
             batch: Batch::default(),
             items: 0,
             items_dropped: 0,
@@ -44,7 +46,9 @@ impl Staged {
         self.batch.push(&mut self.exporter.workshop.borrow_mut(), items, encode);
         if self.batch.items >= self.exporter.config.samples_max as u64 {
             let mut workshop = self.exporter.workshop.borrow_mut();
-            self.sealed.push(self.batch.seal(&mut workshop, Instant::now()));
+            let block = self.batch.seal(&mut workshop, Instant::now());
+            self.sealed_bytes += block.held_bytes();
+            self.sealed.push(block);
         }
         self.account_for_memory();
     }
@@ -52,8 +56,7 @@ impl Staged {
     /// Tells the queue what is held here, and gives up the oldest if even an empty queue lacks
     /// room.
     fn account_for_memory(&mut self) {
-        let sealed: u64 = self.sealed.iter().map(Block::held_bytes).sum();
-        let held = sealed + self.batch.held_bytes();
+        let held = self.sealed_bytes + self.batch.held_bytes();
         if held == self.held_bytes {
             return;
         }
@@ -74,6 +77,7 @@ impl Staged {
         } else {
             let block = self.sealed.remove(0);
             self.items_dropped += block.items;
+            self.sealed_bytes -= block.held_bytes();
             block.held_bytes()
         };
         self.exporter.outbox.queue.restage(self.held_bytes, self.held_bytes - freed);
