@@ -58,6 +58,7 @@ const DEPENDENCIES: &[&str] = &[
     "quick-protobuf",
     "snap",
     "miniz_oxide",
+    "crc32fast",
     "nanoserde",
     "foldhash",
     "memchr",
