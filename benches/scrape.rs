@@ -21,7 +21,7 @@ mod support;
 use support::{allocations, page};
 
 const SERIES: usize = 10_000;
-const WINDOW_BYTES: usize = 64 * 1024;
+const WINDOW_BYTES: usize = 32 * 1024;
 
 /// The path from a page to blocks, without the sockets at its ends.
 struct Path {

@@ -18,7 +18,7 @@ use crate::observe::Budget;
 use crate::pipeline::{Added, Pipeline, ReceiverAccount, Transaction};
 
 /// What of a page is plain in memory at a time; grows while a single line needs more.
-const WINDOW_BYTES: usize = 64 * 1024;
+const WINDOW_BYTES: usize = 32 * 1024;
 const WINDOW_BYTES_MAX: usize = LINE_BYTES_MAX + WINDOW_BYTES;
 
 /// The last scrape, after the stop signal, may take this long.
