@@ -1,5 +1,7 @@
 //! Page text → parse → labels → protobuf → snappy, in process: time and allocations per sample.
 //!
+//! Once as a target alone has it, and once with six labels more, as those of a task's identity are.
+//!
 //! With an argument `pages=N` it only takes N pages and prints nothing: for counting instructions
 //! (`make bench` runs it so under callgrind, twice, and divides the difference).
 
@@ -36,7 +38,7 @@ struct Path {
 }
 
 impl Path {
-    fn new() -> Path {
+    fn new(added: usize) -> Path {
         let registry = Registry::new();
         let budget = Budget::new(32 << 20);
         let queues = Queues::new(Rc::clone(&budget));
@@ -44,8 +46,10 @@ impl Path {
         let config = remote_write::Config::for_url(url);
         let exporter = RemoteWrite::new(config, "bench", &registry, &queues, 32 << 20);
         let ways_out: Vec<Rc<dyn pipeline::Exporter>> = vec![Rc::clone(&exporter) as _];
-        let pipeline = Pipeline::new(&pipeline::Config::default(), ways_out, registry)
-            .expect("no rule, no error");
+        let label = |at| (format!("ecs_label_{at}"), format!("value-{at}-of-the-task"));
+        let config =
+            pipeline::Config { labels: (0..added).map(label).collect(), ..Default::default() };
+        let pipeline = Pipeline::new(&config, ways_out, registry).expect("no rule, no error");
         let labels = [("instance", "localhost:8080"), ("job", "otlet")];
         let rules = Rules {
             labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
@@ -82,12 +86,19 @@ impl Path {
 
 fn main() {
     let pages: Vec<String> = (0..4).map(|tick| page::page(SERIES, tick)).collect();
-    let mut path = Path::new();
-    let argument = std::env::args().find_map(|text| text.strip_prefix("pages=")?.parse().ok());
-    if let Some(count) = argument {
+    let argument =
+        |name: &str| std::env::args().find_map(|text| text.strip_prefix(name)?.parse().ok());
+    if let Some(count) = argument("pages=") {
+        let mut path = Path::new(argument("added=").unwrap_or(0));
         (0..count).for_each(|at: usize| path.take(pages[at % pages.len()].as_bytes()));
         return;
     }
+    measure(&pages, 0);
+    measure(&pages, 6);
+}
+
+fn measure(pages: &[String], added: usize) {
+    let mut path = Path::new(added);
     // The first pages make the buffers that the others use.
     pages.iter().for_each(|page| path.take(page.as_bytes()));
     let mut best_ns = f64::INFINITY;
@@ -103,7 +114,7 @@ fn main() {
     let samples = (rounds * pages.len() * SERIES) as f64;
     let allocations = (allocations::count() - allocations) as f64;
     println!(
-        "scrape to blocks: {best_ns:.0} ns/sample, {:.2} million samples/s, \
+        "scrape to blocks, {added} labels added: {best_ns:.0} ns/sample, {:.2} million samples/s, \
          {:.4} allocations/sample, {:.1} wire bytes/sample, {:.0} text bytes/sample",
         1000.0 / best_ns,
         allocations / samples,

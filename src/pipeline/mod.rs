@@ -27,7 +27,7 @@ pub use added::Added;
 pub use config::{Action, Config, RelabelConfig};
 pub use otlp::OtlpIntake;
 pub use relabel::Rules;
-pub use transaction::Transaction;
+pub use transaction::{add_absent, Transaction};
 
 /// How long samples wait for the task's identity.
 const IDENTITY_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -19,7 +19,9 @@ pub struct Transaction {
     items: u64,
     relabelled_away: u64,
     owned: OwnedLabels,
+    /// Buffers for label sets with what is added, and after the rules.
     labels: Vec<Label<'static>>,
+    ruled: Vec<Label<'static>>,
 }
 
 impl Transaction {
@@ -39,6 +41,7 @@ impl Transaction {
             relabelled_away: 0,
             owned: OwnedLabels::default(),
             labels: Vec::new(),
+            ruled: Vec::new(),
         }
     }
 
@@ -47,34 +50,42 @@ impl Transaction {
         self.items
     }
 
+    /// What its samples get where they lack it.
+    pub fn added(&self) -> Rc<Added> {
+        Rc::clone(&self.added)
+    }
+
     /// Stages one sample at every exporter, unless a relabel rule drops it.
     pub fn sample(&mut self, sample: &Sample<'_>) {
-        self.items += 1;
-        if self.added.labels.is_empty() && self.pipeline.rules.is_empty() {
-            return self.fan_out(sample);
+        if self.added.labels.is_empty() {
+            return self.settled(sample);
         }
         let mut labels = recycle(mem::take(&mut self.labels));
-        let (pipeline, added) = (Rc::clone(&self.pipeline), Rc::clone(&self.added));
+        let added = self.added();
         labels.extend_from_slice(sample.labels);
         add_absent(&mut labels, &added.labels);
-        if pipeline.rules.is_empty() {
-            sort_labels(&mut labels);
-            self.fan_out(&Sample { labels: &labels, ..*sample });
-            self.labels = recycle(labels);
-            return;
+        sort_labels(&mut labels);
+        self.settled(&Sample { labels: &labels, ..*sample });
+        self.labels = recycle(labels);
+    }
+
+    /// The same for a sample that has what is [`added`](Transaction::added).
+    pub fn settled(&mut self, sample: &Sample<'_>) {
+        self.items += 1;
+        if self.pipeline.rules.is_empty() {
+            return self.fan_out(sample);
         }
+        let mut labels = recycle(mem::take(&mut self.ruled));
         let mut owned = mem::take(&mut self.owned);
-        owned.assign(&labels);
-        let kept = pipeline.rules.apply(&mut owned) && !owned.is_empty();
-        let mut labels = recycle(labels);
-        if kept {
+        owned.assign(sample.labels);
+        if self.pipeline.rules.apply(&mut owned) && !owned.is_empty() {
             labels.extend(owned.iter());
             sort_labels(&mut labels);
             self.fan_out(&Sample { labels: &labels, ..*sample });
         } else {
             self.relabelled_away += 1;
         }
-        self.labels = recycle(labels);
+        self.ruled = recycle(labels);
         self.owned = owned;
     }
 
@@ -112,7 +123,7 @@ impl Transaction {
 }
 
 /// Adds the pairs whose name `labels` lacks.
-fn add_absent<'a>(labels: &mut Vec<Label<'a>>, pairs: &'a [(String, String)]) {
+pub fn add_absent<'a>(labels: &mut Vec<Label<'a>>, pairs: &'a [(String, String)]) {
     for (name, value) in pairs {
         if labels.iter().all(|label| label.name != name) {
             labels.push(Label::new(name, value));

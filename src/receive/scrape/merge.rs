@@ -8,6 +8,7 @@
 use crate::model::{insertion_sort, is_after, sort_labels, Label, NAME_LABEL};
 
 use super::series_labels::hash_names;
+use crate::pipeline::add_absent;
 
 const EXPORTED: &str = "exported_";
 
@@ -20,7 +21,7 @@ pub struct Merger {
     /// Names made up for the sample at hand.
     renamed: Vec<String>,
     /// Where each label of a result comes from: 0 is the name, from 1 on the sample's labels, then
-    /// the target's. Empty where names clash.
+    /// the target's, then what is added. Empty where names clash.
     order: Vec<usize>,
     /// Of the names in that order.
     names_hash: u64,
@@ -28,11 +29,22 @@ pub struct Merger {
     is_outdated: bool,
 }
 
+/// What is known of a merged set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Its [`hash_names`].
+    pub names_hash: u64,
+    /// How many of its labels were not added.
+    pub own_labels: usize,
+}
+
 /// A target's part in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     pub labels: &'a [(String, String)],
     pub honor_labels: bool,
+    /// What every sample gets where it lacks the name; see [`crate::pipeline::Added`].
+    pub added: &'a [(String, String)],
 }
 
 impl Merger {
@@ -41,7 +53,7 @@ impl Merger {
         self.is_outdated |= !is_alike;
     }
 
-    /// Appends the merged set to `out`, which must be empty; returns the [`hash_names`] of it.
+    /// Appends the merged set to `out`, which must be empty; returns what is known of it.
     /// `is_alike`: `labels` have the names of the last sample's, in the same order.
     #[inline]
     pub fn merge<'a>(
@@ -51,41 +63,46 @@ impl Merger {
         is_alike: bool,
         target: Target<'a>,
         out: &mut Vec<Label<'a>>,
-    ) -> u64 {
+    ) -> Merged {
         if !is_alike || self.is_outdated {
-            self.settle(labels, target.labels);
+            self.settle(labels, target);
         }
         if self.order.is_empty() || labels.iter().any(|label| label.value.is_empty()) {
-            self.merge_by_value(name, labels, target, out);
-            return hash_names(out.iter().map(|label| label.name));
+            return self.merge_by_value(name, labels, target, out);
         }
         let target_from = 1 + labels.len();
+        let added_from = target_from + target.labels.len();
         out.extend(self.order.iter().map(|&from| match from {
             0 => Label::new(NAME_LABEL, name),
             _ if from < target_from => labels[from - 1],
-            _ => {
-                let (name, value) = &target.labels[from - target_from];
-                Label::new(name, value)
-            }
+            _ if from < added_from => pair(&target.labels[from - target_from]),
+            _ => pair(&target.added[from - added_from]),
         }));
-        self.names_hash
+        Merged { names_hash: self.names_hash, own_labels: added_from }
     }
 
     /// Settles what the names of `labels` decide.
     #[inline(never)]
-    fn settle(&mut self, labels: &[Label<'_>], target: &[(String, String)]) {
+    fn settle(&mut self, labels: &[Label<'_>], target: Target<'_>) {
+        let Target { labels: theirs, added, .. } = target;
         self.is_outdated = false;
         self.order.clear();
-        if labels.iter().any(|label| target.iter().any(|(name, _)| name == label.name)) {
+        if labels.iter().any(|label| has(theirs, label.name)) {
             return;
         }
+        let (target_from, added_from) = (1 + labels.len(), 1 + labels.len() + theirs.len());
         let name = |from: usize| match from {
             0 => NAME_LABEL,
-            _ => {
-                labels.get(from - 1).map_or_else(|| &*target[from - 1 - labels.len()].0, |l| l.name)
-            }
+            _ if from < target_from => labels[from - 1].name,
+            _ if from < added_from => &theirs[from - target_from].0,
+            _ => &added[from - added_from].0,
         };
-        self.order.extend(0..1 + labels.len() + target.len());
+        self.order.extend(0..added_from);
+        let is_absent = |from: &usize| {
+            let own = name(*from);
+            !has(theirs, own) && labels.iter().all(|label| label.name != own)
+        };
+        self.order.extend((added_from..added_from + added.len()).filter(is_absent));
         insertion_sort(&mut self.order, |one, other| is_after(name(one), name(other)));
         self.names_hash = hash_names(self.order.iter().map(|&from| name(from)));
     }
@@ -98,7 +115,7 @@ impl Merger {
         labels: &[Label<'a>],
         target: Target<'a>,
         out: &mut Vec<Label<'a>>,
-    ) {
+    ) -> Merged {
         out.push(Label::new(NAME_LABEL, name));
         let clashes = self.order.is_empty();
         if clashes && !target.honor_labels {
@@ -106,11 +123,21 @@ impl Merger {
         } else {
             out.extend(labels.iter().filter(|label| !label.value.is_empty()));
             let absent = |own: &&(String, String)| labels.iter().all(|label| label.name != own.0);
-            let theirs = target.labels.iter().filter(absent);
-            out.extend(theirs.map(|(name, value)| Label::new(name, value)));
+            out.extend(target.labels.iter().filter(absent).map(pair));
         }
+        let own_labels = out.len();
+        add_absent(out, target.added);
         sort_labels(out);
+        Merged { names_hash: hash_names(out.iter().map(|label| label.name)), own_labels }
     }
+}
+
+fn pair((name, value): &(String, String)) -> Label<'_> {
+    Label::new(name, value)
+}
+
+fn has(pairs: &[(String, String)], name: &str) -> bool {
+    pairs.iter().any(|(own, _)| own == name)
 }
 
 /// The target's labels, and the sample's under names that are free.
@@ -157,9 +184,10 @@ mod tests {
         let (sample, target) = (pairs(sample), pairs(target));
         let labels: Vec<_> = sample.iter().map(|(name, value)| Label::new(name, value)).collect();
         let (mut merger, mut out) = (Merger::default(), Vec::new());
-        let target = Target { labels: &target, honor_labels };
-        let names_hash = merger.merge("m", &labels, false, target, &mut out);
-        assert_eq!(names_hash, hash_names(out.iter().map(|label| label.name)));
+        let target = Target { labels: &target, honor_labels, added: &[] };
+        let merged = merger.merge("m", &labels, false, target, &mut out);
+        let names_hash = hash_names(out.iter().map(|label| label.name));
+        assert_eq!(merged, Merged { names_hash, own_labels: out.len() });
         let texts = out.iter().skip(1).map(|label| format!("{}={}", label.name, label.value));
         assert_eq!(out[0], Label::new("__name__", "m"));
         texts.collect::<Vec<_>>().join(" ")
@@ -186,25 +214,26 @@ mod tests {
 
     #[test]
     fn samples_with_the_names_of_the_last_are_merged_alike() {
-        let target = pairs("instance=i job=a");
-        let target = Target { labels: &target, honor_labels: false };
+        let (own, added) = (pairs("instance=i job=a"), pairs("b=0 job=0 task=t"));
+        let target = Target { labels: &own, honor_labels: false, added: &added };
         let mut merger = Merger::default();
         let mut names: Vec<String> = Vec::new();
         for (sample, passes, expected) in [
-            ("z=1 b=2", false, "__name__=m b=2 instance=i job=a z=1"),
-            ("z=3 b=4", false, "__name__=m b=4 instance=i job=a z=3"),
-            ("z= b=4", false, "__name__=m b=4 instance=i job=a"),
-            ("z=5 b=6", false, "__name__=m b=6 instance=i job=a z=5"),
-            ("job=1 b=2", false, "__name__=m b=2 exported_job=1 instance=i job=a"),
-            ("job=3 b=4", false, "__name__=m b=4 exported_job=3 instance=i job=a"),
-            ("A=1 __z=2", false, "A=1 __name__=m __z=2 instance=i job=a"),
+            ("z=1 b=2", false, "__name__=m b=2 instance=i job=a task=t z=1"),
+            ("z=3 b=4", false, "__name__=m b=4 instance=i job=a task=t z=3"),
+            ("z=4 b=", false, "__name__=m b=0 instance=i job=a task=t z=4"),
+            ("z= b=4", false, "__name__=m b=4 instance=i job=a task=t"),
+            ("z=5 b=6", false, "__name__=m b=6 instance=i job=a task=t z=5"),
+            ("job=1 b=2", false, "__name__=m b=2 exported_job=1 instance=i job=a task=t"),
+            ("job=3 b=4", false, "__name__=m b=4 exported_job=3 instance=i job=a task=t"),
+            ("A=1 __z=2", false, "A=1 __name__=m __z=2 b=0 instance=i job=a task=t"),
             ("A=3 __z=4", true, ""),
-            ("A=3 __z=4", false, "A=3 __name__=m __z=4 instance=i job=a"),
+            ("A=3 __z=4", false, "A=3 __name__=m __z=4 b=0 instance=i job=a task=t"),
             ("c=1", true, ""),
-            ("c=1", false, "__name__=m c=1 instance=i job=a"),
+            ("c=1", false, "__name__=m b=0 c=1 instance=i job=a task=t"),
             ("", true, ""),
-            ("", false, "__name__=m instance=i job=a"),
-            ("", false, "__name__=m instance=i job=a"),
+            ("", false, "__name__=m b=0 instance=i job=a task=t"),
+            ("", false, "__name__=m b=0 instance=i job=a task=t"),
         ] {
             let sample = pairs(sample);
             let own: Vec<_> = sample.iter().map(|(name, _)| name.clone()).collect();
@@ -215,8 +244,11 @@ mod tests {
             }
             let labels: Vec<_> = sample.iter().map(|(n, v)| Label::new(n, v)).collect();
             let mut out = Vec::new();
-            let names_hash = merger.merge("m", &labels, is_alike, target, &mut out);
-            assert_eq!(names_hash, hash_names(out.iter().map(|label| label.name)));
+            let merged = merger.merge("m", &labels, is_alike, target, &mut out);
+            let names_hash = hash_names(out.iter().map(|label| label.name));
+            let is_own = |label: &&Label| label.value != "t" && label.value != "0";
+            let own_labels = out.iter().filter(is_own).count();
+            assert_eq!(merged, Merged { names_hash, own_labels });
             let texts = out.iter().map(|label| format!("{}={}", label.name, label.value));
             assert_eq!(texts.collect::<Vec<_>>().join(" "), expected);
         }

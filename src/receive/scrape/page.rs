@@ -10,7 +10,7 @@ use crate::model::{recycle, Family, Label, Sample};
 use crate::pipeline::Transaction;
 
 use super::filter::Filter;
-use super::merge::{Merger, Target};
+use super::merge::{Merged, Merger, Target};
 use super::series::Series;
 use super::series_labels::hash_values;
 use super::series_table::Seen;
@@ -138,7 +138,8 @@ impl Page {
         into: &mut Into<'_>,
     ) -> Result<usize, PageError> {
         let Page { parser, merged, merger, counts, family_has_samples } = self;
-        let track = Track { counts, family_has_samples, into };
+        let added = into.transaction.added();
+        let track = Track { counts, family_has_samples, into, added: &added.labels };
         let mut take = Take { merged, merger, track };
         parser.parse(window, last, &mut |event| take.event(event))
     }
@@ -146,7 +147,8 @@ impl Page {
     /// Ends the page.
     pub fn finish(&mut self, into: &mut Into<'_>) -> Result<(), PageError> {
         let Page { parser, merged, merger, counts, family_has_samples } = self;
-        let track = Track { counts, family_has_samples, into };
+        let added = into.transaction.added();
+        let track = Track { counts, family_has_samples, into, added: &added.labels };
         let mut take = Take { merged, merger, track };
         parser.finish(&mut |event| take.event(event))
     }
@@ -183,9 +185,10 @@ impl Take<'_, '_> {
             return Err(PageError::SampleLimit(rules.sample_limit));
         }
         let mut labels = recycle(mem::take(*merged));
-        let target = Target { labels: &rules.labels, honor_labels: rules.honor_labels };
-        let names_hash = merger.merge(raw.name, raw.labels, raw.is_alike, target, &mut labels);
-        let result = track.sample(raw, names_hash, &labels);
+        let target =
+            Target { labels: &rules.labels, honor_labels: rules.honor_labels, added: track.added };
+        let known = merger.merge(raw.name, raw.labels, raw.is_alike, target, &mut labels);
+        let result = track.sample(raw, known, &labels);
         **merged = recycle(labels);
         result
     }
@@ -196,6 +199,7 @@ struct Track<'a, 'b> {
     counts: &'a mut Counts,
     family_has_samples: &'a mut bool,
     into: &'a mut Into<'b>,
+    added: &'a [(String, String)],
 }
 
 impl Track<'_, '_> {
@@ -203,11 +207,11 @@ impl Track<'_, '_> {
     fn sample(
         &mut self,
         raw: &RawSample<'_>,
-        names_hash: u64,
+        known: Merged,
         labels: &[Label<'_>],
     ) -> Result<(), PageError> {
         let rules = self.into.rules;
-        let label_count = labels.len() as u64;
+        let label_count = known.own_labels as u64;
         if rules.label_limit > 0 && label_count > rules.label_limit {
             // As Prometheus counts: what breaks this limit has not passed the filter.
             self.counts.kept -= 1;
@@ -220,7 +224,7 @@ impl Track<'_, '_> {
             self.counts.out_of_bounds += 1;
             return Ok(());
         }
-        let key = hash_values(names_hash, labels);
+        let key = hash_values(known.names_hash, labels);
         match self.into.series.see_key(key, labels, explicit.is_some()) {
             Seen::Known => {}
             Seen::New => self.counts.added += 1,
@@ -231,7 +235,7 @@ impl Track<'_, '_> {
             Seen::Full => return Err(PageError::SeriesLimit),
         }
         *self.family_has_samples = true;
-        self.into.transaction.sample(&Sample {
+        self.into.transaction.settled(&Sample {
             family: raw.family,
             part: raw.part,
             labels,
