@@ -80,7 +80,7 @@ fn a_name_server_that_comes_late_and_changes_its_mind_is_followed() {
     let destination = receiver.http.server.address.to_string();
     let otlet = start(&jail, &format!("web.test:{port}"), &destination);
     receiver.wait_samples("a failed scrape", |_| up(&receiver) == Some(0.0));
-    otlet.wait_log("resolve web.test");
+    otlet.wait_log(": resolve: ");
     let dns = dnsmasq(server, &["--address=/web.test/127.0.0.1"]);
     receiver.wait_samples("a scrape", |_| up(&receiver) == Some(1.0));
     drop((dns, target));

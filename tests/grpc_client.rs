@@ -114,6 +114,6 @@ fn a_server_that_does_not_offer_http2_is_told_apart() {
         let mut client = client("https", &peer, &trusting);
         let error = call(&mut client, "/t/Echo", b"x").await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Tls);
-        assert!(error.message.contains("does not offer HTTP/2"), "{error}");
+        assert!(error.to_string().contains("does not offer HTTP/2"), "{error}");
     });
 }

@@ -142,8 +142,9 @@ fn certificates_are_verified_and_errors_say_what_to_do() {
     let bad = |config: &ClientConfig, message: &str| {
         let error = page("127.0.0.1", &server, config).expect_err(message);
         assert_eq!(error.kind, ErrorKind::Tls, "{error}");
-        let lead = format!("tls handshake with 127.0.0.1:{}: ", server.port);
-        assert!(error.message.starts_with(&lead) && error.message.contains(message), "{error}");
+        let lead = format!("127.0.0.1:{}: tls handshake: ", server.port);
+        let told = error.to_string();
+        assert!(told.starts_with(&lead) && told.contains(message), "{error}");
     };
     bad(&ClientConfig::default(), "unknown authority; name it with tls.ca=");
     let named = |name: &str| Some(name.to_owned());
@@ -165,7 +166,7 @@ fn a_client_certificate_is_shown() {
         let server = Server::start("ec", &format!("{version} -Verify 1 -CAfile ca.pem"));
         let error = page("localhost", &server, &trusting()).expect_err("no certificate");
         assert_eq!(error.kind, ErrorKind::Tls, "{error}");
-        assert!(error.message.contains("the peer refused TLS"), "{error}");
+        assert!(error.to_string().contains("the peer refused TLS"), "{error}");
         let (tls_cert, tls_key) = (file("client.pem"), file("client.key"));
         let config = ClientConfig { tls_cert, tls_key, ..trusting() };
         assert!(page("localhost", &server, &config).is_ok());
@@ -188,7 +189,7 @@ fn a_peer_without_tls_is_recognised() {
     });
     let mut client = client(&format!("https://127.0.0.1:{port}/"), &trusting());
     let error = run(fetch(&mut client, &GET)).expect_err("not TLS");
-    assert!(error.message.contains("does not speak TLS on this port"), "{error}");
+    assert!(error.to_string().contains("does not speak TLS on this port"), "{error}");
     drop(client);
     server.join().expect("server");
 }

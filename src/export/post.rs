@@ -145,7 +145,7 @@ impl Post {
         let request =
             Request { method: "POST", target: &self.url.target, headers, body: Some(body) };
         let response = match net::timeout(self.timeout, self.client.send(&request)).await {
-            Ok(response) => response.map_err(|error| error.to_string())?,
+            Ok(response) => response.map_err(|error| error.after(self.account.destination()))?,
             Err(net::Elapsed) => {
                 return Err(format!("no answer within {} s", self.timeout.as_secs_f64()));
             }

@@ -34,6 +34,9 @@ const HANDSHAKE_MS_MAX: u64 = 10_000;
 /// Longest answer of a proxy to CONNECT.
 const PROXY_HEAD_BYTES_MAX: usize = 4096;
 
+/// What went wrong on the way to an endpoint that the caller names.
+type Failure = (ErrorKind, String);
+
 /// Makes connections to one endpoint.
 pub struct Connector {
     url: Url,
@@ -85,49 +88,72 @@ impl Connector {
 
     /// Connects; bounded in time by this file's limits.
     pub async fn connect(&self) -> Result<Stream, Error> {
-        let endpoint = self.proxy.as_ref().unwrap_or(&self.url);
-        let mut socket = self.connect_tcp(endpoint).await?;
+        let fail = |(kind, words): Failure| Error::new(kind, &self.authority(), words);
+        let socket = match &self.proxy {
+            Some(proxy) => self.connect_through(proxy).await.map_err(|(kind, words)| {
+                fail((kind, format!("proxy {}: {words}", proxy.authority())))
+            })?,
+            None => self.connect_tcp(&self.url).await.map_err(fail)?,
+        };
         let Some(tls) = &self.tls else { return Ok(Stream::Plain(socket)) };
-        let peer = self.url.host_port();
-        if let Some(proxy) = &self.proxy {
-            let proxy = proxy.host_port();
-            let tunnel = open_tunnel(&mut socket, &peer, &proxy);
-            within(HANDSHAKE_MS_MAX, "no answer to CONNECT", &proxy, tunnel).await?;
-        }
-        within(HANDSHAKE_MS_MAX, "no tls handshake", &peer, handshake(tls, socket, &peer)).await
+        within(HANDSHAKE_MS_MAX, "tls handshake", handshake(tls, socket)).await.map_err(fail)
     }
 
-    async fn connect_tcp(&self, url: &Url) -> Result<Async<TcpStream>, Error> {
+    async fn connect_through(&self, proxy: &Url) -> Result<Async<TcpStream>, Failure> {
+        let mut socket = self.connect_tcp(proxy).await?;
+        if self.tls.is_some() {
+            let target = self.url.host_port();
+            within(HANDSHAKE_MS_MAX, "CONNECT", open_tunnel(&mut socket, &target)).await?;
+        }
+        Ok(socket)
+    }
+
+    async fn connect_tcp(&self, url: &Url) -> Result<Async<TcpStream>, Failure> {
         let addresses = self.addresses(&url.host).await?;
         let share_ms = (CONNECT_MS_MAX / addresses.len().max(1) as u64).max(ADDRESS_MS_MIN);
-        let mut failures = Vec::new();
-        for ip in addresses {
-            let address = SocketAddr::new(ip, url.port);
-            let attempt = Async::<TcpStream>::connect(address);
-            let failure = match timeout(Duration::from_millis(share_ms), attempt).await {
+        let mut reasons = Vec::new();
+        for &ip in &addresses {
+            let attempt = Async::<TcpStream>::connect(SocketAddr::new(ip, url.port));
+            match timeout(Duration::from_millis(share_ms), attempt).await {
                 Ok(Ok(socket)) => {
                     // Only a delay would be lost.
                     let _ = socket.get_ref().set_nodelay(true);
                     return Ok(socket);
                 }
-                Ok(Err(error)) => format!("{address}: {error}"),
-                Err(_) => format!("{address}: no answer in {share_ms} ms"),
-            };
-            failures.push(failure);
+                Ok(Err(error)) => reasons.push(error.to_string()),
+                Err(_) => reasons.push(format!("no answer in {share_ms} ms")),
+            }
         }
-        let message = format!("connect to {}: {}", url.host_port(), failures.join("; "));
-        Err(Error::new(ErrorKind::Connect, message))
+        Err((ErrorKind::Connect, explain(&url.host, &addresses, &reasons)))
     }
 
-    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         if let Some(known) = without_resolver(host) {
             return Ok(known);
         }
         match self.resolver.resolve(host).await {
             Ok(addresses) => Ok(alternating(addresses)),
-            Err(error) => Err(Error::new(ErrorKind::Resolve, format!("resolve {host}: {error}"))),
+            Err(error) => Err((ErrorKind::Resolve, format!("resolve: {error}"))),
         }
     }
+}
+
+/// Why none of a host's addresses took the connection; each address and each reason once.
+fn explain(host: &str, addresses: &[IpAddr], reasons: &[String]) -> String {
+    if host.parse::<IpAddr>().is_ok() {
+        return format!("connect: {}", reasons.join("; "));
+    }
+    let mut words = String::from("connect to ");
+    for (at, (ip, reason)) in addresses.iter().zip(reasons).enumerate() {
+        let is_same = reasons.get(at + 1).is_some_and(|next| next == reason);
+        let end = match (is_same, at + 1 == reasons.len()) {
+            (true, _) => ", ".to_owned(),
+            (false, false) => format!(": {reason}; to "),
+            (false, true) => format!(": {reason}"),
+        };
+        words.push_str(&format!("{ip}{end}"));
+    }
+    words
 }
 
 /// Literal addresses and `localhost` (RFC 6761 §6.3) need no question.
@@ -156,22 +182,19 @@ fn alternating(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     }
 }
 
-/// Runs a step of connecting to `peer` within its time.
+/// Runs a step of connecting within its time.
 async fn within<T>(
     limit_ms: u64,
     what: &str,
-    peer: &str,
-    step: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    timeout(Duration::from_millis(limit_ms), step).await.unwrap_or_else(|_| {
-        let message = format!("{what} from {peer} in {limit_ms} ms");
-        Err(Error::new(ErrorKind::Connect, message))
-    })
+    step: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(Duration::from_millis(limit_ms), step)
+        .await
+        .unwrap_or_else(|_| Err((ErrorKind::Connect, format!("{what}: not done in {limit_ms} ms"))))
 }
 
-async fn handshake(tls: &Tls, socket: Async<TcpStream>, peer: &str) -> Result<Stream, Error> {
-    let fail =
-        |reason: String| Error::new(ErrorKind::Tls, format!("tls handshake with {peer}: {reason}"));
+async fn handshake(tls: &Tls, socket: Async<TcpStream>) -> Result<Stream, Failure> {
+    let fail = |reason: String| (ErrorKind::Tls, format!("tls handshake: {reason}"));
     let connector = tls.connector().map_err(fail)?;
     match connector.connect(tls.server_name(), socket).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
@@ -180,13 +203,9 @@ async fn handshake(tls: &Tls, socket: Async<TcpStream>, peer: &str) -> Result<St
 }
 
 /// Asks a proxy for a tunnel to `target`.
-async fn open_tunnel(
-    socket: &mut Async<TcpStream>,
-    target: &str,
-    proxy: &str,
-) -> Result<(), Error> {
+async fn open_tunnel(socket: &mut Async<TcpStream>, target: &str) -> Result<(), Failure> {
     let fail = |reason: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Connect, format!("proxy {proxy}, CONNECT {target}: {reason}"))
+        (ErrorKind::Connect, format!("CONNECT {target}: {reason}"))
     };
     let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
     socket.write_all(request.as_bytes()).await.map_err(|error| fail(&error))?;
@@ -225,6 +244,26 @@ mod tests {
         assert_eq!(
             order("1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 ::1 ::2 ::3").matches(' ').count(),
             5
+        );
+    }
+
+    #[test]
+    fn failures_say_each_address_and_each_reason_once() {
+        let told = |host: &str, failures: &[(&str, &str)]| {
+            let ips: Vec<IpAddr> = failures.iter().map(|(ip, _)| ip.parse().unwrap()).collect();
+            let reasons: Vec<_> = failures.iter().map(|(_, why)| why.to_string()).collect();
+            explain(host, &ips, &reasons)
+        };
+        let (refused, silent) = ("refused", "no answer in 5 ms");
+        assert_eq!(told("10.0.0.1", &[("10.0.0.1", refused)]), "connect: refused");
+        assert_eq!(told("a.b", &[("10.0.0.1", refused)]), "connect to 10.0.0.1: refused");
+        assert_eq!(
+            told("localhost", &[("127.0.0.1", refused), ("::1", refused)]),
+            "connect to 127.0.0.1, ::1: refused"
+        );
+        assert_eq!(
+            told("a.b", &[("10.0.0.1", refused), ("10.0.0.2", silent), ("::2", silent)]),
+            "connect to 10.0.0.1: refused; to 10.0.0.2, ::2: no answer in 5 ms"
         );
     }
 

@@ -5,11 +5,14 @@ use std::io;
 
 use super::tls;
 
-/// A failed connection or exchange; the message is one line for the log.
+/// A failed connection or exchange; shown, it is one line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub kind: ErrorKind,
-    pub message: String,
+    /// Whom it was with, as the address was given.
+    peer: String,
+    /// What happened.
+    words: String,
 }
 
 /// Where it failed.
@@ -30,30 +33,38 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into() }
+    pub fn new(kind: ErrorKind, peer: &str, words: impl Into<String>) -> Error {
+        Error { kind, peer: peer.to_owned(), words: words.into() }
+    }
+
+    /// As said after `name`: the peer is left out where the name tells it.
+    pub fn after(self, name: &str) -> String {
+        match name.contains(&self.peer) {
+            true => self.words,
+            false => self.to_string(),
+        }
     }
 
     /// Classifies an error of an established connection to `peer`.
     pub(super) fn from_io(peer: &str, error: &io::Error) -> Error {
         if let Some(reason) = tls::describe(error) {
-            return Error::new(ErrorKind::Tls, format!("{peer}: {reason}"));
+            return Error::new(ErrorKind::Tls, peer, reason);
         }
         match error.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof => {
-                Error::new(ErrorKind::Closed, format!("{peer} closed the connection ({error})"))
+                Error::new(ErrorKind::Closed, peer, format!("closed the connection ({error})"))
             }
-            _ => Error::new(ErrorKind::Io, format!("{peer}: {error}")),
+            _ => Error::new(ErrorKind::Io, peer, error.to_string()),
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.message)
+        write!(out, "{}: {}", self.peer, self.words)
     }
 }
 

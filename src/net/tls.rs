@@ -160,6 +160,12 @@ fn describe_certificate(error: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "certificate signed by an unknown authority; name it with tls.ca=".to_owned()
         }
+        // webpki, which says this, is rustls' own business and no crate of ours.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "certificate is an authority's own (self-signed, CA:TRUE), which no server may show; \
+             have one issued, or accept any with tls.insecure"
+                .to_owned()
+        }
         other => format!("certificate not accepted: {other:?}"),
     }
 }
@@ -249,11 +255,18 @@ mod tests {
     #[test]
     fn errors_are_explained() {
         let error = |reason: CertificateError| rustls::Error::InvalidCertificate(reason);
+        let webpki = |words: &str| {
+            CertificateError::Other(rustls::OtherError(Arc::new(io::Error::other(
+                words.to_owned(),
+            ))))
+        };
         for (error, text) in [
             (error(CertificateError::Expired), "certificate has expired"),
             (error(CertificateError::NotValidYet), "is the clock right?"),
             (error(CertificateError::UnknownIssuer), "tls.ca="),
             (error(CertificateError::Revoked), "not accepted: Revoked"),
+            (error(webpki("CaUsedAsEndEntity")), "self-signed"),
+            (error(webpki("IssuerNotCrlSigner")), "IssuerNotCrlSigner"),
             (rustls::Error::DecryptError, "decrypt"),
         ] {
             let described = describe(&io::Error::new(io::ErrorKind::InvalidData, error));

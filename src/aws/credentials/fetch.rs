@@ -17,7 +17,7 @@ use crate::aws::region;
 use crate::aws::service_error::ServiceError;
 use crate::net::dns::Resolver;
 use crate::net::http1::{self, Client};
-use crate::net::{sleep, timeout, ClientConfig, Url};
+use crate::net::{self, sleep, timeout, ClientConfig, Url};
 use crate::observe::log::shorten;
 
 /// Longest answer read: the metadata of a task with ten containers and many labels fits.
@@ -58,7 +58,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Makes one exchange within `ms_max`.
+    /// Makes one exchange within `ms_max`; whom it was with is the caller's to say.
     pub async fn exchange(
         &self,
         url: &Url,
@@ -67,11 +67,13 @@ impl Http {
     ) -> Result<Reply, String> {
         let answer = async {
             let config = ClientConfig::default();
+            let authority = url.authority();
+            let failed = |error: net::Error| error.after(&authority);
             let mut client = Client::new(url, &config, Rc::clone(&self.resolver))?;
             let pieces = body.map(|body| [body]);
             let body = pieces.as_ref().map(|pieces| pieces.as_slice());
             let request = http1::Request { method, target: &url.target, headers, body };
-            let mut response = client.send(&request).await.map_err(|error| error.to_string())?;
+            let mut response = client.send(&request).await.map_err(failed)?;
             let header = |name| response.header(name).map(str::to_owned);
             let (status, date) = (response.status(), header("date"));
             let error_type = header("x-amzn-errortype");
@@ -83,7 +85,7 @@ impl Http {
                     }
                     bytes.resize(len * 2, 0);
                 }
-                match response.read(&mut bytes[len..]).await.map_err(|error| error.to_string())? {
+                match response.read(&mut bytes[len..]).await.map_err(failed)? {
                     0 => break,
                     count => len += count,
                 }
@@ -92,8 +94,7 @@ impl Http {
             Ok(Reply { status, date, error_type, body })
         };
         let limit = Duration::from_millis(ms_max);
-        let elapsed = || format!("{}: no answer within {ms_max} ms", url.authority());
-        timeout(limit, answer).await.map_err(|_| elapsed())?
+        timeout(limit, answer).await.map_err(|_| format!("no answer within {ms_max} ms"))?
     }
 
     /// The ECS or EKS container endpoint; failures that may pass are tried again.
@@ -206,11 +207,12 @@ impl Http {
         let base = base.ok_or("ECS_CONTAINER_METADATA_URI_V4 is not set")?;
         let url = Url::parse(&format!("{}/task", base.trim_end_matches('/')))
             .map_err(|error| format!("ECS_CONTAINER_METADATA_URI_V4: {error}"))?;
-        let reply = self.exchange(&url, ("GET", "", None), CONTAINER_MS_MAX).await?;
-        match reply.status {
-            200 => Ok(reply.body),
-            _ => Err(format!("{}: {}", url.authority(), refusal(&reply))),
-        }
+        let why = match self.exchange(&url, ("GET", "", None), CONTAINER_MS_MAX).await {
+            Ok(reply) if reply.status == 200 => return Ok(reply.body),
+            Ok(reply) => refusal(&reply),
+            Err(why) => why,
+        };
+        Err(format!("{}: {why}", url.authority()))
     }
 
     /// The region that the task's metadata, else the instance's, names.

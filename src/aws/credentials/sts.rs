@@ -119,7 +119,10 @@ impl Http {
     /// The answer, if STS agreed.
     async fn ask(&self, url: &Url, headers: &str, form: &str) -> Result<String, StsFailure> {
         let request = ("POST", headers, Some(form.as_bytes()));
-        let reply = self.exchange(url, request, STS_MS_MAX).await.map_err(StsFailure::local)?;
+        let reply = self
+            .exchange(url, request, STS_MS_MAX)
+            .await
+            .map_err(|why| StsFailure::local(format!("{}: {why}", url.authority())))?;
         match reply.status {
             200 => Ok(reply.body),
             _ => Err(StsFailure::of(url, reply)),

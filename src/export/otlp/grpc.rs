@@ -72,7 +72,9 @@ impl Grpc {
         let request = Request { path: self.path, headers: &headers, body: &[&prefix, message] };
         let mut response = match net::timeout(self.timeout, self.client.send(&request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return self.unanswered(error.to_string()),
+            Ok(Err(error)) => {
+                return self.unanswered(error.after(self.account.destination()));
+            }
             Err(net::Elapsed) => {
                 let limit_s = self.timeout.as_secs_f64();
                 return self.unanswered(format!("no answer within {limit_s} s"));

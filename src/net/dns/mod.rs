@@ -76,23 +76,24 @@ impl Resolver {
     /// program.
     ///
     /// Errors are of kind InvalidInput (no host name), NotFound (the servers know no address),
-    /// TimedOut (a server was silent) or Other (all servers failed), and name the servers.
+    /// TimedOut (a server was silent) or Other (all servers failed), and name the servers; the
+    /// caller names the host.
     pub async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         let name = match name::classify(host) {
             Ok(Host::Addresses(addresses)) => return Ok(addresses),
             Ok(Host::Name(name)) => name,
-            Err(words) => return Err(failure(io::ErrorKind::InvalidInput, host, words)),
+            Err(words) => return Err(io::Error::new(io::ErrorKind::InvalidInput, words)),
         };
         if let Some(known) = self.known(&name, Instant::now()) {
-            return known.map_err(|words| failure(io::ErrorKind::NotFound, host, &words));
+            return known.map_err(|words| io::Error::new(io::ErrorKind::NotFound, words));
         }
         let conf = self.conf.borrow().value.clone();
         match timeout(Duration::from_secs(RESOLVE_S_MAX), search(&conf, &name)).await {
-            Ok(outcome) => self.conclude(host, &name, outcome),
+            Ok(outcome) => self.conclude(&name, outcome),
             Err(_) => {
                 let servers: Vec<_> = conf.servers.iter().map(|s| query::show(*s)).collect();
                 let words = format!("gave up after {RESOLVE_S_MAX} s with {}", servers.join(", "));
-                Err(failure(io::ErrorKind::TimedOut, host, &words))
+                Err(io::Error::new(io::ErrorKind::TimedOut, words))
             }
         }
     }
@@ -111,7 +112,7 @@ impl Resolver {
         self.cache.borrow().get(name, now).cloned()
     }
 
-    fn conclude(&self, host: &str, name: &str, outcome: Outcome) -> io::Result<Vec<IpAddr>> {
+    fn conclude(&self, name: &str, outcome: Outcome) -> io::Result<Vec<IpAddr>> {
         let now = Instant::now();
         let words = match outcome {
             Outcome::Addresses { addresses, ttl_s } => {
@@ -120,7 +121,7 @@ impl Resolver {
             }
             Outcome::Failed { words, silent } => {
                 let kind = if silent { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
-                return Err(failure(kind, host, &words));
+                return Err(io::Error::new(kind, words));
             }
             Outcome::NoSuchName(server) => {
                 format!("no such name (NXDOMAIN from {})", query::show(server))
@@ -130,13 +131,8 @@ impl Resolver {
             }
         };
         self.cache.borrow_mut().put_negative(name, &words, now);
-        Err(failure(io::ErrorKind::NotFound, host, &words))
+        Err(io::Error::new(io::ErrorKind::NotFound, words))
     }
-}
-
-fn failure(kind: io::ErrorKind, host: &str, words: &str) -> io::Error {
-    let host = crate::observe::log::shorten(host.as_bytes(), name::NAME_BYTES_MAX);
-    io::Error::new(kind, format!("resolve {host}: {words}"))
 }
 
 /// Asks for the candidates of `name` in order until one has addresses.

@@ -93,7 +93,7 @@ impl Client {
             Some(received) => {
                 Response::new(&mut self.idle, &self.authority, received, request.method)
             }
-            None => Err(Error::new(ErrorKind::Closed, "no answer")),
+            None => Err(Error::new(ErrorKind::Closed, &self.authority, "no answer")),
         }
     }
 
@@ -160,8 +160,8 @@ async fn exchange(
             }
             Ok(None) => {}
             Err(reason) => {
-                let message = format!("{peer} answered badly: {reason}");
-                let error = Error::new(ErrorKind::Protocol, message);
+                let words = format!("answered badly: {reason}");
+                let error = Error::new(ErrorKind::Protocol, peer, words);
                 return Err(Failure { error, is_unanswered: false });
             }
         }
@@ -171,7 +171,7 @@ async fn exchange(
             // What ended the writing is the better explanation.
             (_, Err(error)) => Error::from_io(peer, error),
             (Err(error), _) => Error::from_io(peer, &error),
-            (Ok(0), _) => Error::new(ErrorKind::Closed, reader.explain_end(peer)),
+            (Ok(0), _) => Error::new(ErrorKind::Closed, peer, reader.explain_end()),
         };
         return Err(Failure { error, is_unanswered: !reader.has_begun });
     }
@@ -258,10 +258,10 @@ impl HeadReader {
         head.is_some_and(|head| head.map_or(true, |head| head.status >= 300))
     }
 
-    fn explain_end(&self, peer: &str) -> String {
+    fn explain_end(&self) -> String {
         match self.bytes.len() {
-            0 => format!("{peer} closed the connection without an answer"),
-            len => format!("{peer} closed the connection after {len} bytes of the response head"),
+            0 => "closed the connection without an answer".to_owned(),
+            len => format!("closed the connection after {len} bytes of the response head"),
         }
     }
 }

@@ -51,7 +51,7 @@ impl<'c> Response<'c> {
     ) -> Result<Response<'c>, Error> {
         let Received { stream, head, rest, is_sent } = received;
         let framing = head.framing(method).map_err(|error| {
-            Error::new(ErrorKind::Protocol, format!("{peer} answered badly: {error}"))
+            Error::new(ErrorKind::Protocol, peer, format!("answered badly: {error}"))
         })?;
         let is_reusable = is_sent && head.is_keep_alive() && framing != Framing::UntilClose;
         Ok(Response {
@@ -86,8 +86,8 @@ impl<'c> Response<'c> {
             let (data, used) = match self.decoder.compact(&mut buffer[..count]) {
                 Ok(result) => result,
                 Err(error) => {
-                    let message = format!("{} answered badly: {}", self.peer, error.0);
-                    return Err(self.fail(Error::new(ErrorKind::Protocol, message)));
+                    let words = format!("answered badly: {}", error.0);
+                    return Err(self.fail(Error::new(ErrorKind::Protocol, self.peer, words)));
                 }
             };
             self.is_reusable &= used == count;
@@ -140,8 +140,7 @@ impl<'c> Response<'c> {
             yield_now().await;
         }
         let Some(stream) = &mut self.stream else {
-            let message = format!("{} closed the connection", self.peer);
-            return Err(Error::new(ErrorKind::Closed, message));
+            return Err(Error::new(ErrorKind::Closed, self.peer, "closed the connection"));
         };
         match stream.read(&mut buffer[..want]).await {
             Ok(count) => {
@@ -155,8 +154,8 @@ impl<'c> Response<'c> {
     /// The server has closed the connection: that is the end, or the body is cut short.
     fn end(&mut self) -> Result<usize, Error> {
         if !self.decoder.may_end() {
-            let message = format!("{} closed the connection before the body's end", self.peer);
-            return Err(self.fail(Error::new(ErrorKind::Closed, message)));
+            let words = "closed the connection before the body's end";
+            return Err(self.fail(Error::new(ErrorKind::Closed, self.peer, words)));
         }
         self.decoder = BodyDecoder::new(Framing::Empty);
         self.stream = None;

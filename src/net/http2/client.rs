@@ -126,12 +126,11 @@ impl Client {
                     true => open.driver.await.unwrap_or_else(|| describe(&error)),
                     false => describe(&error),
                 };
-                Err(Error::new(ErrorKind::Closed, format!("{}: {words}", self.authority)))
+                Err(Error::new(ErrorKind::Closed, &self.authority, words))
             }
             Err(error) => {
                 self.open = Some(open);
-                let message = format!("{}: {}", self.authority, describe(&error));
-                Err(Error::new(ErrorKind::Protocol, message))
+                Err(Error::new(ErrorKind::Protocol, &self.authority, describe(&error)))
             }
             Ok(result) => {
                 self.open = Some(open);
@@ -143,8 +142,8 @@ impl Client {
     async fn connect(&self) -> Result<Open, Error> {
         let stream = self.connector.connect().await?;
         if self.scheme == "https" && stream.alpn() != Some(b"h2") {
-            let message = format!("{} does not offer HTTP/2 (ALPN h2)", self.authority);
-            return Err(Error::new(ErrorKind::Tls, message));
+            let words = "does not offer HTTP/2 (ALPN h2)";
+            return Err(Error::new(ErrorKind::Tls, &self.authority, words));
         }
         let mut builder = Builder::new();
         builder.enable_push(false).max_concurrent_streams(0);
@@ -152,7 +151,7 @@ impl Client {
         let handshake = builder.handshake(Socket::new(stream));
         let limit = Duration::from_millis(HANDSHAKE_MS_MAX);
         let failed = |words: String| {
-            Error::new(ErrorKind::Connect, format!("{}: http/2: {words}", self.authority))
+            Error::new(ErrorKind::Connect, &self.authority, format!("http/2: {words}"))
         };
         let (requests, connection) = timeout(limit, handshake)
             .await
@@ -196,12 +195,15 @@ impl Client {
             // Checked here, since the builder's error does not say which field it was.
             let field = (HeaderName::try_from(*name), HeaderValue::try_from(*value));
             let (Ok(name), Ok(value)) = field else {
-                let message = format!("header {name} cannot be sent over HTTP/2");
-                return Err(Error::new(ErrorKind::Protocol, message));
+                let words = format!("header {name} cannot be sent over HTTP/2");
+                return Err(Error::new(ErrorKind::Protocol, &self.authority, words));
             };
             builder = builder.header(name, value);
         }
-        builder.body(()).map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))
+        let failed = |error: http::Error| {
+            Error::new(ErrorKind::Protocol, &self.authority, error.to_string())
+        };
+        builder.body(()).map_err(failed)
     }
 }
 

@@ -145,10 +145,11 @@ fn other_protocols_and_bad_settings_are_explained() {
             stream
         });
         let result = timeout(DEADLINE, client.send(&post("/", &[]))).await.expect("in time");
-        assert!(result.unwrap_err().message.contains("127.0.0.1:"));
+        let told = result.unwrap_err().to_string();
+        assert!(told.starts_with("127.0.0.1:") && told.contains("does not speak HTTP/2"), "{told}");
         drop(task);
         let bad = Request { path: "/", headers: &[("a b", "")], body: &[] };
-        assert!(client.head(&bad).unwrap_err().message.contains("a b"));
+        assert!(client.head(&bad).unwrap_err().to_string().contains("a b"));
     });
     let url = Url::parse("http://127.0.0.1:1").unwrap();
     let config = ClientConfig { proxy: Some(url.clone()), ..ClientConfig::default() };

@@ -95,6 +95,10 @@ impl AsyncWrite for Socket {
 fn describe(error: &h2::Error) -> String {
     match (error.reason(), error.is_remote()) {
         (Some(reason), true) => format!("the peer ended it with {reason:?}"),
+        // "HTTP/1.1 400 …" begins with a length that no frame may have.
+        (Some(h2::Reason::FRAME_SIZE_ERROR), false) => {
+            "does not speak HTTP/2 (FRAME_SIZE_ERROR); is it the port for http?".to_owned()
+        }
         (Some(reason), false) => format!("ended with {reason:?}"),
         (None, _) => error.to_string(),
     }

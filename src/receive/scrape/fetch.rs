@@ -87,7 +87,8 @@ impl Source {
     /// Asks for the page, following redirects, and hands its body to `consume`.
     pub async fn fetch(&mut self, consumer: &mut impl Consumer) -> Result<(), ScrapeError> {
         let Source { url, client, headers, own_headers, config, resolver } = self;
-        let location = match exchange(client, url, own_headers, consumer).await? {
+        let told = &url.authority();
+        let location = match exchange((client, told), url, own_headers, consumer).await? {
             None => return Ok(()),
             Some(location) => location,
         };
@@ -107,7 +108,7 @@ impl Source {
             let headers = if same_origin { &*own_headers } else { &*headers };
             let mut client = Client::new(&next, config, Rc::clone(resolver))
                 .map_err(|error| ScrapeError::new("http", error))?;
-            match exchange(&mut client, &next, headers, consumer).await? {
+            match exchange((&mut client, told), &next, headers, consumer).await? {
                 None => return Ok(()),
                 Some(further) => (at, location) = (next, further),
             }
@@ -125,16 +126,18 @@ pub trait Consumer {
     ) -> impl std::future::Future<Output = Result<(), ScrapeError>>;
 }
 
-/// One request; where it leads if it was redirected.
+/// One request; where it leads if it was redirected. Errors need not name the address `told`.
 async fn exchange(
-    client: &mut Client,
+    (client, told): (&mut Client, &str),
     url: &Url,
     headers: &str,
     consumer: &mut impl Consumer,
 ) -> Result<Option<String>, ScrapeError> {
     let request = Request { method: "GET", target: &url.target, headers, body: None };
-    let mut response =
-        client.send(&request).await.map_err(|error| ScrapeError::new("connect", error))?;
+    let mut response = client
+        .send(&request)
+        .await
+        .map_err(|error| ScrapeError::new("connect", error.after(told)))?;
     let status = response.status();
     if matches!(status, 301 | 302 | 303 | 307 | 308) {
         if let Some(location) = response.header("location").map(str::to_owned) {
@@ -148,7 +151,7 @@ async fn exchange(
     }
     consumer.begin(format_of(response.header("content-type")));
     let gzip = response.header("content-encoding").is_some_and(|coding| coding == "gzip");
-    let mut body = Body { response: &mut response, gzip: gzip.then(Gzip::new) };
+    let mut body = Body { response: &mut response, told, gzip: gzip.then(Gzip::new) };
     consumer.read_into(&mut body).await?;
     response.finish().await;
     Ok(None)
@@ -167,6 +170,7 @@ fn format_of(content_type: Option<&str>) -> Format {
 /// A page's plain bytes.
 pub struct Body<'a, 'c> {
     response: &'a mut Response<'c>,
+    told: &'a str,
     gzip: Option<Gzip>,
 }
 
@@ -190,11 +194,12 @@ impl Body<'_, '_> {
     /// Reads some plain bytes; zero means the page is complete.
     pub async fn read(&mut self, out: &mut [u8]) -> Result<usize, ScrapeError> {
         let Some(gzip) = &mut self.gzip else {
-            return read(self.response, out).await;
+            return read(self.response, self.told, out).await;
         };
         loop {
             if gzip.start == gzip.end && !gzip.ended {
-                (gzip.start, gzip.end) = (0, read(self.response, &mut gzip.input).await?);
+                (gzip.start, gzip.end) =
+                    (0, read(self.response, self.told, &mut gzip.input).await?);
                 gzip.ended = gzip.end == 0;
             }
             let waiting = &gzip.input[gzip.start..gzip.end];
@@ -216,8 +221,12 @@ fn gzip_error(error: &GzipError) -> ScrapeError {
     ScrapeError::new("gzip", format!("gzip body: {error}"))
 }
 
-async fn read(response: &mut Response<'_>, out: &mut [u8]) -> Result<usize, ScrapeError> {
-    response.read(out).await.map_err(|error| ScrapeError::new("read", error))
+async fn read(
+    response: &mut Response<'_>,
+    told: &str,
+    out: &mut [u8],
+) -> Result<usize, ScrapeError> {
+    response.read(out).await.map_err(|error| ScrapeError::new("read", error.after(told)))
 }
 
 #[cfg(test)]
