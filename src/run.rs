@@ -175,7 +175,7 @@ fn start_exporters(
         match exporter {
             ExporterFlag::RemoteWrite(config) => {
                 let name = names.of(&config.client, &config.url);
-                let bytes_max = config.queue.unwrap_or(share);
+                let bytes_max = config.pace.queue.unwrap_or(share);
                 let exporter =
                     RemoteWrite::new(config.clone(), &name, registry, &queues, bytes_max);
                 let sender = Sender::new(Rc::clone(&exporter), resolver, aws)
@@ -184,7 +184,7 @@ fn start_exporters(
             }
             ExporterFlag::Xray(config) => {
                 let name = names.of(&config.client, &config.endpoint);
-                let bytes_max = config.queue.unwrap_or(share);
+                let bytes_max = config.pace.queue.unwrap_or(share);
                 let exporter = xray::Xray::new(config.clone(), &name, registry, &queues, bytes_max);
                 let sender = xray::Sender::new(Rc::clone(&exporter), resolver, aws)
                     .map_err(|error| format!("--to-xray: {error}"))?;
@@ -192,7 +192,7 @@ fn start_exporters(
             }
             ExporterFlag::Otlp(config) => {
                 let name = names.of(&config.client, &config.url);
-                let (bytes_max, seed) = (config.queue.unwrap_or(share), fastrand::u64(..));
+                let (bytes_max, seed) = (config.pace.queue.unwrap_or(share), fastrand::u64(..));
                 let exporter = Otlp::new(config.clone(), &name, registry, &queues, bytes_max, seed);
                 let senders =
                     exporter.start(resolver, aws).map_err(|error| format!("--to-otlp: {error}"))?;

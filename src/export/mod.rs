@@ -4,6 +4,7 @@ pub mod account;
 pub mod delivery;
 pub mod otlp;
 pub mod outbox;
+pub mod pace;
 pub mod post;
 pub mod queue;
 pub mod remote_write;

@@ -4,6 +4,7 @@ use super::component::Component;
 use super::value;
 use super::FlagError;
 use crate::aws::SigV4Config;
+use crate::export::pace::Pace;
 use crate::net::ClientConfig;
 
 /// Keys that say how to sign, and so need `sigv4`.
@@ -32,6 +33,15 @@ pub fn fill(given: &Component, own_headers: &[&str]) -> Result<ClientConfig, Fla
     }
     config.render_headers(own_headers).map_err(|why| given.error("", &why))?;
     Ok(config)
+}
+
+/// Reads what all senders of batches have in common.
+pub fn pace(given: &Component) -> Result<Pace, FlagError> {
+    Ok(Pace {
+        batch: given.get("batch", value::interval)?,
+        queue: given.optional("queue", value::size)?,
+        retry_for: given.get("retry_for", value::duration)?,
+    })
 }
 
 /// Reads the keys that ask for AWS's signatures; `client` are the others. None without `sigv4`.

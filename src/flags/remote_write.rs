@@ -10,13 +10,11 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
     let client = client::fill(given, &remote_write::OWN_HEADERS)?;
     config.exporters.push(Exporter::RemoteWrite(remote_write::Config {
         url: given.address(value::url)?,
-        batch: given.get("batch", value::interval)?,
+        pace: client::pace(given)?,
         samples_max: given.get("samples_max", value::count_above_zero)?,
         metadata: given.get("metadata", value::switch)?,
         translate: translation(given)?,
         labels: given.named("label.", value::label_name)?,
-        queue: given.optional("queue", value::size)?,
-        retry_for: given.get("retry_for", value::duration)?,
         sigv4: client::signing(given, &client)?,
         client,
     }));
@@ -65,9 +63,9 @@ mod tests {
     fn defaults() {
         let destination = destination("https://h/api/v1/write");
         assert_eq!(destination.url.to_string(), "https://h/api/v1/write");
-        assert_eq!((destination.batch.as_secs(), destination.samples_max), (5, 2000));
-        assert_eq!((destination.metadata, destination.queue), (true, None));
-        assert_eq!((destination.retry_for.as_secs(), destination.labels.len()), (3600, 0));
+        assert_eq!((destination.pace.batch.as_secs(), destination.samples_max), (5, 2000));
+        assert_eq!((destination.metadata, destination.pace.queue), (true, None));
+        assert_eq!((destination.pace.retry_for.as_secs(), destination.labels.len()), (3600, 0));
         assert_eq!(destination.client.timeout.as_secs(), 30);
         // Debug shows every field; secrets have no default.
         let in_code = remote_write::Config::for_url(destination.url.clone());
@@ -79,10 +77,13 @@ mod tests {
         let destination = destination(
             "http://h batch=500ms samples_max=1 metadata=false label.a=b queue=1MiB retry_for=0s",
         );
-        assert_eq!(destination.batch, Duration::from_millis(500));
+        assert_eq!(destination.pace.batch, Duration::from_millis(500));
         assert_eq!((destination.samples_max, destination.metadata), (1, false));
         assert_eq!(destination.labels, [("a".to_owned(), "b".to_owned())]);
-        assert_eq!((destination.queue, destination.retry_for), (Some(1 << 20), Duration::ZERO));
+        assert_eq!(
+            (destination.pace.queue, destination.pace.retry_for),
+            (Some(1 << 20), Duration::ZERO)
+        );
         let destination = super::tests::destination(
             "http://h names=adot resource_labels=service.version,k8s.pod.name scope_labels \
              native_histograms streams_max=5 stale=1m",

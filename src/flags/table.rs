@@ -390,6 +390,11 @@ const FROM_XRAY: &[Setting] = &[
     Setting::new("region", "REGION", "", "signed for; else that of the task"),
 ];
 
+const QUEUE: Setting =
+    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit");
+const RETRY_FOR: Setting =
+    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up");
+
 const REMOTE_WRITE: &[Setting] = &[
     Setting::new("batch", DURATION, "5s", "how long samples are gathered for one request"),
     Setting::new("samples_max", "COUNT", "2000", "this many samples close a batch early"),
@@ -401,14 +406,14 @@ const REMOTE_WRITE: &[Setting] = &[
     Setting::new("streams_max", "COUNT", "10000", "OTLP series of delta temporality summed up"),
     Setting::new("stale", DURATION, "5m", "silence after which such a series is forgotten"),
     Setting::new(LABEL_NAME, "TEXT", "", "a label for this destination alone"),
-    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
-    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+    QUEUE,
+    RETRY_FOR,
 ];
 
 const TO_XRAY: &[Setting] = &[
     Setting::new("batch", DURATION, "1s", "how long documents are gathered for one request"),
-    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
-    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+    QUEUE,
+    RETRY_FOR,
 ];
 
 const TO_OTLP: &[Setting] = &[
@@ -424,8 +429,8 @@ const TO_OTLP: &[Setting] = &[
     ),
     Setting::new("traces_url", "URL", "", "where traces go, instead of the address + /v1/traces"),
     Setting::new("logs_url", "URL", "", "where logs go, instead of the address + /v1/logs"),
-    Setting::new("queue", "SIZE", "", "what may wait; else an equal share of --memory-limit"),
-    Setting::new("retry_for", DURATION, "1h", "age at which a failing request is given up"),
+    QUEUE,
+    RETRY_FOR,
 ];
 
 const STDOUT: &[Setting] = &[Setting::new("format", FORMATS, "text", "how a line looks")];

@@ -45,9 +45,7 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
         signals: given.get("signals", signals)?,
         protocol,
         gzip: given.get("compression", value::choice(COMPRESSIONS))? == "gzip",
-        batch: given.get("batch", value::interval)?,
-        queue: given.optional("queue", value::size)?,
-        retry_for: given.get("retry_for", value::duration)?,
+        pace: client::pace(given)?,
         sigv4,
         client,
     }));
@@ -92,10 +90,10 @@ mod tests {
              retry_for=0s logs_url=https://logs.eu-west-1.amazonaws.com/v1/logs sigv4",
         );
         assert_eq!((some.signals, some.gzip), ([false, true, true], false));
-        assert_eq!((some.batch.as_millis(), some.queue), (200, Some(1 << 20)));
+        assert_eq!((some.pace.batch.as_millis(), some.pace.queue), (200, Some(1 << 20)));
         assert_eq!(some.url_of(Signal::Traces).to_string(), "https://h/base/v1/traces");
         assert_eq!(some.url_of(Signal::Logs).host, "logs.eu-west-1.amazonaws.com");
-        assert!(some.sigv4.is_some() && some.retry_for.is_zero());
+        assert!(some.sigv4.is_some() && some.pace.retry_for.is_zero());
         let grpc = destination("http://h:4317 protocol=grpc");
         assert_eq!(
             (grpc.protocol, grpc.url_of(Signal::Logs).to_string().as_str()),

@@ -21,9 +21,7 @@ pub fn fill(given: &Component, config: &mut Config) -> Result<(), FlagError> {
     }
     config.exporters.push(Exporter::Xray(xray::Config {
         endpoint,
-        batch: given.get("batch", value::interval)?,
-        queue: given.optional("queue", value::size)?,
-        retry_for: given.get("retry_for", value::duration)?,
+        pace: client::pace(given)?,
         sigv4,
         client,
     }));
@@ -56,8 +54,8 @@ mod tests {
     fn settings() {
         let china = destination("cn-north-1 queue=1MiB retry_for=0s batch=2s");
         assert_eq!(china.endpoint.host, "xray.cn-north-1.amazonaws.com.cn");
-        assert_eq!((china.queue, china.retry_for.as_secs()), (Some(1 << 20), 0));
-        assert_eq!(china.batch.as_secs(), 2);
+        assert_eq!((china.pace.queue, china.pace.retry_for.as_secs()), (Some(1 << 20), 0));
+        assert_eq!(china.pace.batch.as_secs(), 2);
         let url = destination("http://127.0.0.1:1 region=eu-west-1 role_arn=arn:aws:iam::1:role/x");
         assert_eq!(url.endpoint.to_string(), "http://127.0.0.1:1/");
         assert_eq!(url.sigv4.region.as_deref(), Some("eu-west-1"));

@@ -1,9 +1,8 @@
 //! What one OTLP destination is told to do, checked; the flag table holds the defaults.
 
-use std::time::Duration;
-
 use crate::aws::SigV4Config;
 use crate::codec::otlp::Signal;
+use crate::export::pace::Pace;
 use crate::net::{ClientConfig, Url};
 
 /// Headers that the protocol fixes; `header.NAME` may not name them.
@@ -36,12 +35,7 @@ pub struct Config {
     pub protocol: Protocol,
     /// Requests are compressed.
     pub gzip: bool,
-    /// How long a batch stays open; never zero.
-    pub batch: Duration,
-    /// Bytes that may wait; none is an equal share of the memory limit.
-    pub queue: Option<u64>,
-    /// Age at which a request that keeps failing is given up; zero sends once.
-    pub retry_for: Duration,
+    pub pace: Pace,
     /// How to connect.
     pub client: ClientConfig,
     /// How to sign; none is not at all.
@@ -58,9 +52,7 @@ impl Config {
             signals: [true; 3],
             protocol: Protocol::Http,
             gzip: true,
-            batch: Duration::from_secs(1),
-            queue: None,
-            retry_for: Duration::from_secs(3600),
+            pace: Pace::of_batch_s(1),
             client: ClientConfig::default(),
             sigv4: None,
         }

@@ -59,7 +59,7 @@ impl Otlp {
         let share = queues.share(queue_bytes_max);
         let workshop = Rc::new(RefCell::new(Workshop::new(config.gzip)));
         let lane = |signal: &Signal| {
-            let batching = (config.batch, &workshop);
+            let batching = (config.pace.batch, &workshop);
             Lane::new(*signal, destination, registry, (queues, &share), batching)
         };
         let taken = Signal::ALL.iter().filter(|signal| config.signals[**signal as usize]);
@@ -86,7 +86,7 @@ impl Otlp {
 
     /// Starts the senders; what is returned ends when they do.
     pub fn start(&self, resolver: &Rc<Resolver>, aws: &Rc<Aws>) -> Result<Task<()>, String> {
-        let retry_for = self.config.retry_for;
+        let retry_for = self.config.pace.retry_for;
         let senders = self.senders(resolver, aws)?.into_iter();
         let tasks: Vec<_> = senders.map(|(_, sender)| spawn(sender.run(retry_for))).collect();
         Ok(spawn(async {

@@ -110,7 +110,7 @@ fn signals_that_are_not_taken() {
 
 #[test]
 fn samples_become_points_of_their_target() {
-    let (exporter, budget) = exporter(|config| config.batch = Duration::from_secs(9));
+    let (exporter, budget) = exporter(|config| config.pace.batch = Duration::from_secs(9));
     let added = Rc::new(Added {
         labels: vec![("ecs_cluster".to_owned(), "c".to_owned())],
         attributes: vec![("aws.ecs.cluster.arn".to_owned(), "arn".to_owned())],

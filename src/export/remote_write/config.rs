@@ -1,8 +1,7 @@
 //! What one remote-write destination is told to do, checked; the flag table holds the defaults.
 
-use std::time::Duration;
-
 use crate::aws::SigV4Config;
+use crate::export::pace::Pace;
 use crate::net::{ClientConfig, Url};
 use crate::translate;
 
@@ -15,8 +14,7 @@ pub const OWN_HEADERS: [&str; 3] =
 pub struct Config {
     /// Where requests are posted.
     pub url: Url,
-    /// How long a batch stays open; never zero.
-    pub batch: Duration,
+    pub pace: Pace,
     /// A batch with this many samples is closed early; never zero.
     pub samples_max: usize,
     /// Type, unit and help of metrics are sent too.
@@ -25,10 +23,6 @@ pub struct Config {
     pub translate: translate::Config,
     /// Added to every sample that lacks them, for this destination alone.
     pub labels: Vec<(String, String)>,
-    /// Bytes that may wait; none is an equal share of the memory limit.
-    pub queue: Option<u64>,
-    /// Age at which a request that keeps failing is given up; zero sends once.
-    pub retry_for: Duration,
     /// How to connect.
     pub client: ClientConfig,
     /// How to sign; none is not at all.
@@ -41,13 +35,11 @@ impl Config {
     pub fn for_url(url: Url) -> Config {
         Config {
             url,
-            batch: Duration::from_secs(5),
+            pace: Pace::of_batch_s(5),
             samples_max: 2000,
             metadata: true,
             translate: translate::Config::default(),
             labels: Vec::new(),
-            queue: None,
-            retry_for: Duration::from_secs(3600),
             client: ClientConfig::default(),
             sigv4: None,
         }

@@ -77,7 +77,7 @@ impl RemoteWrite {
     /// When the open batch is to be closed, if it holds anything.
     fn open_due(&self) -> Option<Instant> {
         let born = self.open.borrow().born?;
-        Some(born + self.config.batch)
+        Some(born + self.config.pace.batch)
     }
 
     /// Closes the open batch and queues it.

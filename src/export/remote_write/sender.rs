@@ -51,7 +51,7 @@ impl Sender {
     /// Sends until the exporter is stopped and nothing is left.
     pub async fn run(self) {
         let (outbox, retry_for) =
-            (Rc::clone(&self.exporter.outbox), self.exporter.config.retry_for);
+            (Rc::clone(&self.exporter.outbox), self.exporter.config.pace.retry_for);
         Delivery::new(outbox, Box::new(self), ("remote write", "samples"), retry_for).run().await;
     }
 

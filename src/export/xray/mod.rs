@@ -141,7 +141,7 @@ impl Xray {
 
     /// When the open batch is to be closed, if it holds anything.
     fn open_due(&self) -> Option<Instant> {
-        Some(self.open.borrow().born? + self.config.batch)
+        Some(self.open.borrow().born? + self.config.pace.batch)
     }
 
     /// Closes the open batch and queues it.

@@ -55,7 +55,7 @@ impl Sender {
         // Ends with this one, whichever way that ends.
         let _translation = net::spawn(Bodies::translate(Rc::clone(&self.exporter)));
         let (outbox, retry_for) =
-            (Rc::clone(&self.exporter.outbox), self.exporter.config.retry_for);
+            (Rc::clone(&self.exporter.outbox), self.exporter.config.pace.retry_for);
         Delivery::new(outbox, Box::new(self), ("xray", "spans"), retry_for).run().await;
     }
 

@@ -63,7 +63,8 @@ fn run(
     crate::net::run(async move {
         let (registry, queues) = (Registry::new(), Queues::new(Budget::new(1 << 24)));
         let (endpoint, seen, _server) = server(answers);
-        let config = Config { retry_for, ..Config::for_endpoint(endpoint) };
+        let mut config = Config::for_endpoint(endpoint);
+        config.pace.retry_for = retry_for;
         let exporter = Xray::new(config, "d", &registry, &queues, 1 << 23);
         let aws = Aws::new(environment(&KEYS), Rc::default());
         let sender = Sender::new(Rc::clone(&exporter), &Rc::default(), &aws).unwrap();

@@ -233,18 +233,6 @@ fn a_short_rest_is_drained_and_a_long_one_is_not() {
 }
 
 #[test]
-fn error_text_is_cut() {
-    let (url, server) = script(4096, &[&["HTTP/1.1 400 No\r\nX-Why: b\r\n\r\nb\u{e9}cause"]]);
-    let mut client = client(&url);
-    run(async {
-        let mut response = client.send(&GET).await.expect("head");
-        assert_eq!((response.status(), response.header("x-why")), (400, Some("b")));
-        assert_eq!(response.read_text(2).await, "b\u{fffd}");
-    });
-    server.join().expect("server");
-}
-
-#[test]
 fn an_early_refusal_is_returned_while_the_body_is_still_being_sent() {
     for is_reset in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");

@@ -98,16 +98,6 @@ impl<'c> Response<'c> {
         Ok(0)
     }
 
-    /// The beginning of the body as text for a log line, at most `bytes_max` bytes of it.
-    pub async fn read_text(&mut self, bytes_max: usize) -> String {
-        let mut bytes = vec![0; bytes_max];
-        let mut len = 0;
-        while let Ok(count @ 1..) = self.read(&mut bytes[len..]).await {
-            len += count;
-        }
-        String::from_utf8_lossy(&bytes[..len]).into_owned()
-    }
-
     /// Reads and drops a short rest of the body, so that the connection can be used again.
     pub async fn finish(mut self) {
         if !self.is_reusable {

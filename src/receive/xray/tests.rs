@@ -113,7 +113,11 @@ impl Fixture {
         let request = Request { method: "POST", target, headers, body: Some(&pieces) };
         let answer = async {
             let mut response = client.send(&request).await.unwrap();
-            (response.status(), response.read_text(4096).await)
+            let (mut body, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = response.read(&mut buffer).await {
+                body.extend_from_slice(&buffer[..count]);
+            }
+            (response.status(), String::from_utf8_lossy(&body).into_owned())
         };
         timeout(Duration::from_secs(15), answer).await.expect("an answer")
     }
