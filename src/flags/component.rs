@@ -5,6 +5,7 @@
 
 use super::grammar::{self, Expanded, Word};
 use super::nearest::nearest;
+use super::pipeline::NO_HASHMOD;
 use super::table::{Flag, Setting, Takes, CLIENT};
 use super::value::{self, Parsed, SWITCH};
 use super::FlagError;
@@ -110,6 +111,10 @@ impl Component {
     fn unknown(&self, key: &str, masked: bool) -> FlagError {
         if masked || holds_credentials(key) {
             return fail(self.flag, "", "unknown setting ***; quote a value that holds blanks");
+        }
+        if (self.flag.name, key) == ("relabel", "modulus") {
+            // The setting of an action that is refused by name.
+            return fail(self.flag, key, NO_HASHMOD);
         }
         let known = settings_of(self.flag).map(|setting| setting.key);
         // lable.tier

@@ -15,6 +15,9 @@ use crate::pipeline::{Action, RelabelConfig};
 pub const ACTIONS: &str =
     "replace|keep|drop|keepequal|dropequal|labelmap|labeldrop|labelkeep|lowercase|uppercase";
 
+/// Why the one action that is left out is left out.
+pub const NO_HASHMOD: &str = "hashmod is not supported, since it needs MD5";
+
 /// A label name that may refer to groups of the regex: `${1}_total`, `a_$name`.
 const NAME_WITH_GROUPS: &str = r"^(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))(?:\w|\$(?:\{\w+\}|\w+))*$";
 
@@ -47,7 +50,7 @@ pub fn fill_relabel(given: &Component, config: &mut Config) -> Result<(), FlagEr
 fn action(text: &str) -> Parsed<Action> {
     let name = text.to_ascii_lowercase();
     if name == "hashmod" {
-        return Err("hashmod is not supported, since it needs MD5".to_owned());
+        return Err(NO_HASHMOD.to_owned());
     }
     Ok(match value::choice(ACTIONS)(&name)? {
         "keep" => Action::Keep,
@@ -201,6 +204,9 @@ mod tests {
             "source=a,,b",
             "source=\"a,,b\": expected names separated by commas, without blanks",
         );
-        bad_rule("modulus=8", "unknown setting modulus; see --help=relabel");
+        for rule in ["modulus=8", "action=hashmod modulus=8 source=a", "modulus=8 action=hashmod"] {
+            bad_rule(rule, "modulus: hashmod is not supported, since it needs MD5");
+        }
+        bad_rule("moduli=8", "unknown setting moduli; see --help=relabel");
     }
 }
