@@ -71,6 +71,16 @@ fn is_right(container: &Json) -> Config {
     config
 }
 
+/// Restarted when it fails, not when it was stopped or told nonsense (ContainerRestartPolicy,
+/// Amazon ECS API Reference).
+fn is_restarted(policy: &Json) {
+    assert_eq!(policy.get("enabled"), &Json::Bool(true));
+    let ignored: Vec<f64> =
+        policy.get("ignoredExitCodes").list().iter().map(Json::number).collect();
+    assert_eq!(ignored, [0.0, 2.0]);
+    assert!((60.0..=1800.0).contains(&policy.get("restartAttemptPeriod").number()));
+}
+
 fn signs(config: &Config) -> bool {
     config.exporters.iter().any(|exporter| match exporter {
         Exporter::RemoteWrite(config) => config.sigv4.is_some(),
@@ -89,6 +99,9 @@ fn task_definitions_are_right() {
         let known = FARGATE_SIZES.iter().find(|(cpu, _)| *cpu == size.0);
         assert!(known.is_some_and(|(_, memory)| memory.contains(&size.1)), "{name}: {size:?}");
         assert_eq!(texts(task.get("requiresCompatibilities")), ["FARGATE"]);
+        let platform = task.get("runtimePlatform");
+        assert!(matches!(platform.get("cpuArchitecture").text(), "X86_64" | "ARM64"), "{name}");
+        assert_eq!(platform.get("operatingSystemFamily").text(), "LINUX");
         assert_eq!(task.get("networkMode").text(), "awsvpc");
         let containers = task.get("containerDefinitions").list();
         let (own, others): (Vec<_>, Vec<_>) =
@@ -96,6 +109,7 @@ fn task_definitions_are_right() {
         let config = is_right(own[0]);
         assert_eq!((own.len(), own[0].get("dependsOn")), (1, &Json::Null), "{name}");
         assert_eq!(own[0].get("essential"), &Json::Bool(false), "{name}");
+        is_restarted(own[0].get("restartPolicy"));
         // Who depends on otlet starts after it and stops before it.
         assert!(!others.is_empty());
         for other in others {
@@ -147,20 +161,35 @@ fn policies_allow_what_the_definitions_need() {
         let [statement] = policy.get("Statement").list() else { panic!("{policy:?}") };
         assert_eq!(statement.get("Effect").text(), "Allow");
         assert_eq!(statement.get("Action").text(), action);
-        let own = statement.get("Resource").text();
-        assert!(own.starts_with(resource), "{own}");
-        own.rsplit(['/', ':']).next().unwrap().to_owned()
+        let own = match statement.get("Resource") {
+            Json::Text(one) => vec![one.clone()],
+            several => several.list().iter().map(|one| one.text().to_owned()).collect(),
+        };
+        assert!(own.iter().all(|own| own.starts_with(resource)), "{own:?}");
+        own
     };
     let text = |name| fs::read_to_string(repository("scratch-image").join(name)).unwrap();
-    let workspace = allows(
+    let workspaces = allows(
         "task-role-policy",
         "aps:RemoteWrite",
         "arn:aws:aps:eu-west-1:111122223333:workspace/",
     );
+    let workspace = workspaces[0].rsplit('/').next().unwrap();
     assert!(text("task-definition-amp.json").contains(&format!("/workspaces/{workspace}/")));
     let (action, secrets) = ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:");
-    let secret = allows("execution-role-policy", action, secrets);
-    assert!(text("task-definition-grafana-cloud.json").contains(&format!(":secret:{secret}:")));
+    let allowed = allows("execution-role-policy", action, secrets);
+    // arn:aws:secretsmanager:…:secret:NAME:KEY::
+    //                                     ^ what follows selects a part of the secret
+    let whole = |from: &str| from.split(':').take(7).collect::<Vec<_>>().join(":");
+    let mut needed = std::collections::BTreeSet::new();
+    for (_, task) in files("task-definition") {
+        for container in task.get("containerDefinitions").list() {
+            let given = container.get("secrets");
+            let given = if given == &Json::Null { &[] } else { given.list() };
+            needed.extend(given.iter().map(|secret| whole(secret.get("valueFrom").text())));
+        }
+    }
+    assert_eq!(needed, allowed.into_iter().collect());
 }
 
 #[test]
