@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::ended::Ended;
 use super::held::{Held, Holding};
 use super::Takes;
 use crate::codec::utf8::repair;
@@ -35,6 +36,7 @@ pub struct Intake<S> {
     segments: RefCell<Segments>,
     body: RefCell<Vec<u8>>,
     holding: RefCell<Holding>,
+    ended: RefCell<Ended>,
     reservation: RefCell<Reservation>,
     /// Something is held where nothing was.
     held: Notify,
@@ -64,6 +66,7 @@ impl<S: Sink> Intake<S> {
             segments: RefCell::default(),
             body: RefCell::default(),
             holding: RefCell::default(),
+            ended: RefCell::default(),
             reservation: RefCell::new(budget.reservation()),
             held: Notify::default(),
             budget: Rc::clone(budget),
@@ -112,10 +115,14 @@ impl<S: Sink> Intake<S> {
         if !summary.in_progress {
             let superseded = holding.remove(key);
             drop(holding);
+            self.ended.borrow_mut().add(key);
             self.supersede(superseded);
             return self.write(document, document, spans);
         }
         (self.sink)(document, None, spans);
+        if self.ended.borrow().has(key) {
+            return self.spans.drop_in_pipeline(spans, "superseded");
+        }
         let was_empty = holding.due().is_none();
         let superseded = holding.hold(key, document, spans, Instant::now());
         drop(holding);
@@ -135,7 +142,7 @@ impl<S: Sink> Intake<S> {
         body.shrink_to(KEPT_BYTES_MAX);
     }
 
-    /// Counts spans that their own later version replaces.
+    /// Counts spans that their own later version replaces, which is no loss.
     fn supersede(&self, held: Option<Held>) {
         if let Some(held) = held {
             self.spans.drop_in_pipeline(held.spans, "superseded");

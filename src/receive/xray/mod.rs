@@ -7,6 +7,7 @@
 
 mod config;
 mod datagrams;
+mod ended;
 mod held;
 mod intake;
 mod proxy;

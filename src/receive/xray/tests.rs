@@ -207,6 +207,28 @@ fn a_segment_in_progress_waits_for_its_end() {
 }
 
 #[test]
+fn a_segment_in_progress_that_its_end_overtook_is_no_second_span() {
+    net_run(async {
+        let fixture = Fixture::open(Takes::Spans, &KEYS, None);
+        let (done, late) = (segment(1, r#","end_time":2"#), segment(1, r#","in_progress":true"#));
+        let other = segment(2, r#","end_time":2"#);
+        for (count, document) in [&done, &late, &other].into_iter().enumerate() {
+            fixture.send(document).await;
+            fixture.shows(&accepted(count as u64 + 1)).await;
+        }
+        fixture
+            .shows(
+                "otlet_pipeline_dropped_items_total{receiver=\"xray\",signal=\"traces\",\
+                 reason=\"superseded\"} 1",
+            )
+            .await;
+        // The document passes, since X-Ray itself knows which of the two is the later one.
+        let expected = [(done, Some(1), 1), (late, None, 1), (other, Some(1), 1)];
+        assert_eq!(fixture.end().await, expected);
+    });
+}
+
+#[test]
 fn text_that_is_no_utf8_is_repaired() {
     net_run(async {
         let fixture = Fixture::open(Takes::Spans, &KEYS, None);
