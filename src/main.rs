@@ -1,6 +1,7 @@
 //! otlet's main: argv → flags → run → exit status.
 //!
-//! 0 after an orderly stop, 1 could not run, 2 wrong flags.
+//! 0 after an orderly stop, 1 could not run or was stopped by a second signal with items still to
+//! send, 2 wrong flags.
 
 use std::process::ExitCode;
 

@@ -49,7 +49,7 @@ const IDENTITY_RETRY_MAX: Duration = Duration::from_secs(30);
 /// What of the stop's time is kept for the last words.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Runs until a signal; the error says why it could not.
+/// Runs until a signal; the error says why it could not, or what a second signal left behind.
 pub fn run(config: Config) -> Result<(), String> {
     net::run(async {
         // PID 1 has no default action for signals: handlers come before anything else.
@@ -112,7 +112,10 @@ impl Collector {
         let second_signal = async {
             signals.next().await;
             let left = registry.total("otlet_exporter_queued_items");
-            log::warn!("second signal: stopped at once; {left} items were not sent");
+            if left > 0 {
+                return Err(format!("second signal: stopped at once; {left} items were not sent"));
+            }
+            log::info!("second signal: stopped at once; nothing was left to send");
             Ok(())
         };
         let result = net::either(stop, second_signal).await;

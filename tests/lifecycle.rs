@@ -99,7 +99,17 @@ fn a_second_signal_ends_at_once() {
     otlet.wait_log("stopping");
     otlet.signal(Signal::TERM);
     let exit = otlet.wait();
-    assert_orderly(&exit, "second signal");
+    assert_eq!(exit.status.code(), Some(1), "{:?}", exit.stderr);
+    let last = exit.stderr.last().unwrap();
+    assert!(last.contains("second signal") && last.contains("items were not sent"), "{last}");
+    assert!(exit.took < Duration::from_secs(2), "{:?}", exit.took);
+    // With nothing left to send it is as orderly a stop as any.
+    let otlet = Otlet::start(&["--from-statsd=127.0.0.1:0", &to, "--linger=1h"]);
+    otlet.signal(Signal::TERM);
+    otlet.wait_log("stopping");
+    otlet.signal(Signal::INT);
+    let exit = otlet.wait();
+    assert_orderly(&exit, "second signal: stopped at once; nothing was left");
     assert!(exit.took < Duration::from_secs(2), "{:?}", exit.took);
 }
 
