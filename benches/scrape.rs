@@ -3,7 +3,8 @@
 //! Once as a target alone has it, and once with six labels more, as those of a task's identity are.
 //!
 //! With an argument `pages=N` it only takes N pages and prints nothing: for counting instructions
-//! (`make bench` runs it so under callgrind, twice, and divides the difference).
+//! (`make instructions`, which `make bench` ends with where there is valgrind, runs it so under
+//! callgrind, twice, and divides the difference).
 
 use std::rc::Rc;
 use std::time::Instant;
