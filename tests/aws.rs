@@ -94,7 +94,17 @@ fn an_instance_role_signs_in_the_regions_name() {
     cloud.set("imds=hang");
     let exit = check(&[imds], &cloud.to(WRITE, KNOWN));
     assert_eq!(exit.status.code(), Some(1));
-    assert!(exit.stdout[0].contains("is the hop limit 2 or more?"), "{:?}", exit.stdout);
+    for advice in ["is the hop limit 2 or more?", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"]
+    {
+        assert!(exit.stdout[0].contains(advice), "{:?}", exit.stdout);
+    }
+    let exit = check(&[imds], &cloud.to(WRITE, "service=aps"));
+    assert!(exit.stdout[0].contains("write region=NAME or set AWS_REGION"), "{:?}", exit.stdout);
+    let to_xray = format!("--to-xray={} region=eu-west-1", cloud.peer.url("/"));
+    let keys = [STATIC[0], STATIC[1]];
+    let exit = check(&keys, &to_xray);
+    let line = format!("xray to {}: credentials: ok (environment", cloud.peer.address);
+    assert!(exit.stdout[0].starts_with(&line), "{:?}", exit.stdout);
 }
 
 #[test]

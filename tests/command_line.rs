@@ -75,6 +75,35 @@ fn a_check_says_how_each_destination_answers() {
 }
 
 #[test]
+fn a_check_tells_of_targets_and_ports_and_does_not_count_them() {
+    let (target, receiver) = (HttpServer::page("a 1\n"), RemoteWrite::start());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let page = target.url("/m");
+    let exit = run(&[
+        "--check",
+        "--from-scrape",
+        &page,
+        "--from-scrape=http://127.0.0.1:9/m",
+        &format!("--from-otlp=grpc=127.0.0.1:0 http={taken}"),
+        &format!("--from-statsd=127.0.0.1:0 tcp://{taken}"),
+        &format!("--from-xray={taken}"),
+        &format!("--to-remote-write={}", receiver.url()),
+    ]);
+    assert_eq!(exit.status.code(), Some(0), "{:?} {:?}", exit.stdout, exit.stderr);
+    let [destination, answers, refuses, otlp, statsd, xray, flags] = &exit.stdout[..] else {
+        panic!("{:?}", exit.stdout)
+    };
+    assert!(destination.starts_with("remote write to ") && flags == "flags: ok");
+    assert_eq!(answers, &format!("scrape of {page}: ok (200, 4 bytes of text)"));
+    assert!(refuses.starts_with("scrape of http://127.0.0.1:9/m: connect: Connection refused"));
+    for (line, what) in [(otlp, "otlp over HTTP"), (statsd, "statsd"), (xray, "xray")] {
+        assert!(line.starts_with(&format!("{what}: cannot listen on {taken} (")), "{line}");
+    }
+    assert_eq!(target.requests().len(), 1, "{:?}", target.requests().len());
+}
+
+#[test]
 fn the_health_check_asks_a_running_collector() {
     let otlet = Otlet::start(&["--from-scrape=http://127.0.0.1:9", "--linger=20s"]);
     let admin = otlet.admin();

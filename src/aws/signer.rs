@@ -235,7 +235,9 @@ impl Signer {
             return Ok(region);
         }
         let found = self.aws.http.region().await;
-        let region = found.map_err(|error| format!("region is not known yet: {error}"))?;
+        let region = found.map_err(|why| {
+            format!("region is not known yet ({why}); write region=NAME or set AWS_REGION")
+        })?;
         *self.region.borrow_mut() = Some(region.clone());
         Ok(region)
     }

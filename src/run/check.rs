@@ -2,7 +2,11 @@
 //!
 //! The flags are parsed before; here the task's metadata is asked for where there should be some,
 //! credentials are fetched, and each destination gets one empty request, signed where it is to be.
+//! Scrape targets are asked for their page, and ports that others have are named; neither counts as
+//! a failure, since the application may come later, and a collector that runs here has its ports.
 
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::aws::task_metadata::parse_task;
@@ -11,11 +15,13 @@ use crate::export::otlp::{self, Otlp};
 use crate::export::queue::Queues;
 use crate::export::remote_write::{self, RemoteWrite, Sender};
 use crate::export::xray;
-use crate::flags::{Config, Exporter};
-use crate::net::{self, dns::Resolver};
+use crate::flags::{Config, Exporter, Receiver};
+use crate::net::{self, dns::Resolver, DatagramSocket, Listener};
 use crate::observe::output::say;
 use crate::observe::{Budget, Registry};
 use crate::pipeline::Pipeline;
+use crate::receive::scrape;
+use crate::receive::statsd::Address;
 
 /// Tries everything; the error says how much failed.
 pub fn check(config: Config) -> Result<(), String> {
@@ -37,6 +43,15 @@ pub fn check(config: Config) -> Result<(), String> {
                 Exporter::Xray(config) => xray(config, around, &mut report).await?,
                 Exporter::Stdout(_) => {}
             }
+        }
+        for receiver in &config.receivers {
+            if let Receiver::Scrape(target) = receiver {
+                let result = scrape::probe(target, &resolver).await;
+                report.remark(&format!("scrape of {}", target.url), result)?;
+            }
+        }
+        for (what, why) in taken_ports(config.admin.listen, &config.receivers) {
+            report.remark(&what, Err(why))?;
         }
         report.end()
     })
@@ -88,7 +103,46 @@ async fn xray(
     let exporter = xray::Xray::new(config, &name, registry, queues, 0);
     let mut sender = xray::Sender::new(exporter, resolver, aws)
         .map_err(|error| format!("--to-xray: {error}"))?;
-    report.line(&name, sender.check().await)
+    if report.credentials(&name, sender.check_credentials().await)? {
+        report.line(&name, sender.check().await)?;
+    }
+    Ok(())
+}
+
+/// Which addresses could not be listened on, and why.
+fn taken_ports(admin: Option<SocketAddr>, receivers: &[Receiver]) -> Vec<(String, String)> {
+    let mut taken = Vec::new();
+    let mut note = |what: &str, result: io::Result<()>| {
+        if let Err(why) = result {
+            taken.push((what.to_owned(), why.to_string()));
+        }
+    };
+    let tcp = |address| Listener::bind_loopback_pair(address).map(|_| ());
+    let udp = |address| DatagramSocket::bind_udp(address).map(|_| ());
+    let given = |address: Option<SocketAddr>| address.map_or(Ok(()), tcp);
+    note("admin", given(admin));
+    for receiver in receivers {
+        match receiver {
+            Receiver::Otlp(config) => {
+                note("otlp over gRPC", given(config.grpc));
+                note("otlp over HTTP", given(config.http));
+            }
+            Receiver::Statsd(config) => {
+                config.listeners.iter().for_each(|address| match address {
+                    Address::Udp(address) => note("statsd", udp(*address)),
+                    Address::Tcp(address) => note("statsd", tcp(*address)),
+                    Address::Unix(path) => {
+                        note("statsd", DatagramSocket::bind_unix(path).map(|_| ()))
+                    }
+                });
+            }
+            Receiver::Xray(config) => {
+                note("xray", udp(config.address).and_then(|()| tcp(config.address)));
+            }
+            Receiver::Ecs(_) | Receiver::Scrape(_) => {}
+        }
+    }
+    taken
 }
 
 /// Lines on stdout, and how many told of a failure.
@@ -100,6 +154,11 @@ struct Report {
 impl Report {
     fn line(&mut self, what: &str, result: Result<String, String>) -> Result<(), String> {
         self.failed += usize::from(result.is_err());
+        self.remark(what, result)
+    }
+
+    /// A line that does not count.
+    fn remark(&self, what: &str, result: Result<String, String>) -> Result<(), String> {
         match result {
             Ok(answer) => say(&format!("{what}: ok ({answer})\n")),
             Err(why) => say(&format!("{what}: {why}\n")),

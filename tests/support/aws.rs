@@ -79,7 +79,8 @@ pub fn start<V: AsRef<str>>(environment: &[(&str, V)], flags: &[&str]) -> Otlet 
 }
 
 pub fn check<V: AsRef<str>>(environment: &[(&str, V)], to: &str) -> Exit {
-    let exit = Otlet::run(&mut command(environment, &[to, "--check"]));
+    let from = "--from-statsd=127.0.0.1:0";
+    let exit = Otlet::run(&mut command(environment, &[from, to, "--check"]));
     shows_no_secret(&exit.stdout);
     shows_no_secret(&exit.stderr);
     exit

@@ -277,7 +277,12 @@ impl Provider {
         match &self.source {
             Source::Static(credentials) => Ok(Credentials::clone(credentials)),
             Source::Nothing(reason) => Err(reason.clone()),
-            Source::Imds => self.http.imds().await,
+            Source::Imds => self.http.imds().await.map_err(|why| {
+                format!(
+                    "{why}; where no instance has a role, set AWS_ACCESS_KEY_ID and \
+                     AWS_SECRET_ACCESS_KEY"
+                )
+            }),
             Source::Container { url, token, must_be_loopback } => {
                 self.http.container(url, token, *must_be_loopback).await
             }

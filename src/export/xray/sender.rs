@@ -68,6 +68,11 @@ impl Sender {
         }
     }
 
+    /// Whose credentials sign.
+    pub async fn check_credentials(&self) -> Option<Result<String, String>> {
+        self.post.check_credentials().await
+    }
+
     async fn send(&mut self, strings: &[u8]) -> Outcome {
         let answer = RefCell::new(Vec::new());
         let judge = |reply: &Reply| {

@@ -12,6 +12,7 @@ mod fetch;
 mod filter;
 mod merge;
 pub mod page;
+mod probe;
 mod report;
 mod schedule;
 pub mod series;
@@ -21,4 +22,5 @@ mod series_table;
 mod target;
 
 pub use config::{Config, OWN_HEADERS};
+pub use probe::probe;
 pub use target::{Stop, Target};
