@@ -6,6 +6,7 @@
 
 mod check;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::net::dns::Resolver;
 use crate::net::http1::{serve, Incoming};
 use crate::net::signals::Signals;
 use crate::net::{self, sys, ClientConfig, Listener, Task, Url};
+use crate::observe::output::Output;
 use crate::observe::{log as own_log, Budget, Registry};
 use crate::pipeline::{Exporter, Pipeline};
 use crate::receive::ecs::Ecs;
@@ -172,7 +174,7 @@ fn start_exporters(
 ) -> Result<Vec<Running>, String> {
     let queues = Queues::new(Rc::clone(budget));
     let share = config.memory_limit_bytes / config.exporters.len().max(1) as u64;
-    let mut names = Names::default();
+    let (mut names, stdout) = (Names::default(), Rc::new(RefCell::new(Output::stdout())));
     let mut started: Vec<Running> = Vec::new();
     for exporter in &config.exporters {
         match exporter {
@@ -204,7 +206,10 @@ fn start_exporters(
             ExporterFlag::Stdout(config) => {
                 let name = names.unique("stdout".to_owned());
                 let exporter = Stdout::new(config, &name, registry, &queues, share);
-                started.push((Rc::clone(&exporter) as _, net::spawn(exporter.run())));
+                started.push((
+                    Rc::clone(&exporter) as _,
+                    net::spawn(exporter.run(Rc::clone(&stdout))),
+                ));
             }
         }
     }

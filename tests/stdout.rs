@@ -110,6 +110,36 @@ fn a_reader_who_does_not_read_holds_nothing_up() {
 }
 
 #[test]
+fn two_writers_take_turns() {
+    let target = large_page();
+    let both = [&from(&target), "--to-stdout", "--to-stdout=format=json"];
+    let (mut process, [admin]) = start_unread(&both);
+    // The pipe is full before anybody reads.
+    wait_for("drops of both", || {
+        let dropped = |destination| {
+            let labels = [("destination", destination), ("reason", "queue_full")];
+            metrics(admin).sum("otlet_exporter_dropped_items_total", &labels)
+        };
+        (dropped("stdout") > 0.0 && dropped("stdout#2") > 0.0).then_some(())
+    });
+    let stdout = BufReader::new(process.0.stdout.take().unwrap());
+    let (mut texts, mut jsons) = (0, 0);
+    for line in stdout.lines().take(20_000) {
+        let line = line.unwrap();
+        if line.starts_with('{') {
+            Json::parse(&line).get("name").text();
+            jsons += 1;
+        } else {
+            assert!(line.as_bytes()[2] == b':' && line.split(' ').count() == 3, "{line}");
+            texts += 1;
+        }
+    }
+    assert!(texts > 1000 && jsons > 1000, "{texts} {jsons}");
+    let last = metrics(admin).sum("otlet_exporter_last_success_timestamp_seconds", &[]);
+    assert!(last > 2.0 * 1.6e9, "when each last wrote: {last}");
+}
+
+#[test]
 fn log_records_that_nobody_reads_hold_nothing_up() {
     let (mut process, [admin, otlp]) = start_unread(&["--from-otlp=grpc=off http=127.0.0.1:0"]);
     let record = format!(r#"{{"body":{{"stringValue":"{}"}}}}"#, "x".repeat(1000));

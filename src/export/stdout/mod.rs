@@ -13,7 +13,8 @@
 //! Each signal has a queue of its own, since drops are counted by signal; they hold the exporter's
 //! share together, and the oldest block of all three is written first. Whoever reads may be slow,
 //! or gone: writing never blocks, what does not fit the queue is dropped oldest first and counted,
-//! and a closed stdout only counts.
+//! and a closed stdout only counts. Several exporters share one output and take turns, so that
+//! their lines stay whole.
 
 mod body;
 mod config;
@@ -25,6 +26,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
@@ -34,7 +36,7 @@ use crate::export::account::ExporterAccount;
 use crate::export::outbox::Outbox;
 use crate::export::queue::{Block, Queues};
 use crate::model::{Family, Sample};
-use crate::net::{self, Notify};
+use crate::net::{self, clock, Notify};
 use crate::observe::output::Output;
 use crate::observe::Registry;
 use crate::pipeline::{Added, Exporter, Intake, Staging};
@@ -88,9 +90,9 @@ impl Stdout {
         Some((signal, self.lane(signal).queue.take()?))
     }
 
-    /// Writes until the exporter is stopped and nothing is left.
-    pub async fn run(self: Rc<Self>) {
-        let mut output = Output::stdout();
+    /// Writes to what all of stdout's exporters share, until this one is stopped and nothing is
+    /// left.
+    pub async fn run(self: Rc<Self>, output: Rc<RefCell<Output>>) {
         loop {
             let Some((signal, block)) = self.take() else {
                 if self.lanes.iter().all(|lane| lane.is_stopping()) {
@@ -99,7 +101,7 @@ impl Stdout {
                 self.changed.notified().await;
                 continue;
             };
-            let mut writer = Writer { output: &mut output, account: &self.lane(signal).account };
+            let mut writer = Writer { output: &output, account: &self.lane(signal).account };
             match signal {
                 Signal::Metrics => writer.write(&block.body, block.items).await,
                 Signal::Traces => {
@@ -118,29 +120,36 @@ impl Stdout {
 
 /// What writes the block in flight.
 struct Writer<'a> {
-    output: &'a mut Output,
+    output: &'a RefCell<Output>,
     account: &'a ExporterAccount,
 }
 
 impl Writer<'_> {
     /// Writes lines of so many items and counts these.
     async fn write(&mut self, lines: &[u8], items: u64) {
-        self.output.push(lines);
-        while !self.output.flush() {
-            net::writable(rustix::stdio::stdout()).await;
-        }
-        if self.output.is_closed() {
+        // What another exporter left there goes first, or both together would overflow it.
+        self.flush().await;
+        self.output.borrow_mut().push(lines);
+        self.flush().await;
+        if self.output.borrow().is_closed() {
             log::warn!("stdout is closed; what is for it is dropped");
             self.account.dropped(items, "closed");
         } else {
+            self.account.succeeded_at(clock::unix_ms());
             self.account.sent(items);
+        }
+    }
+
+    async fn flush(&self) {
+        while !self.output.borrow_mut().flush() {
+            net::writable(rustix::stdio::stdout()).await;
         }
     }
 
     /// Writes a body of so many items piece by piece.
     async fn render(&mut self, mut body: Lines<'_>, mut items: u64) {
         let mut text = String::new();
-        while items > 0 && !self.output.is_closed() {
+        while items > 0 && !self.output.borrow().is_closed() {
             text.clear();
             let Some(rendered) = body.piece(&mut text) else { break };
             items = items.saturating_sub(rendered);
