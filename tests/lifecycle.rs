@@ -297,6 +297,34 @@ fn cpu_ticks(otlet: &Otlet) -> u64 {
 }
 
 #[test]
+fn rare_events_are_told_where_that_is_asked_for() {
+    let told = |level: &str| {
+        let (target, receiver) = (HttpServer::page("a 1\n"), RemoteWrite::start());
+        let settings = "batch=50ms username=u password=s3cr3t";
+        let to = format!("--to-remote-write={} {settings}", receiver.url());
+        let otlet = Otlet::start(&[&from(&target, "100ms"), &to, level, "--linger=0s"]);
+        receiver.http.wait_requests(2);
+        let page = http::get(otlet.admin(), "/metrics").unwrap();
+        assert!(page.text().contains("otlet_build_info"));
+        let exit = otlet.stop();
+        assert_orderly(&exit, "everything was sent");
+        (target.server.address, receiver.http.server.address, exit.stderr.join("\n"))
+    };
+    let (target, receiver, log) = told("--log-level=debug");
+    for line in [
+        format!("connected to {target} at 127.0.0.1 in "),
+        format!("scrape of http://{target}/metrics: 1 samples, 1 of them kept, 1 new series, "),
+        format!("remote-write: 204 from {receiver} to "),
+        "connection from 127.0.0.1:".to_owned(),
+    ] {
+        assert!(log.contains(&format!(" debug {line}")), "{line} in:\n{log}");
+    }
+    assert!(log.contains(" closed") && !log.contains("s3cr3t"), "{log}");
+    let (_, _, log) = told("--log-level=info");
+    assert!(!log.contains("connected to") && !log.contains("new series"), "{log}");
+}
+
+#[test]
 fn a_failing_target_is_said_once_and_then_summed_up() {
     let target = HttpServer::start(Answer::Close);
     let otlet = Otlet::start(&[&from(&target, "100ms"), "--log-format=json", "--linger=0s"]);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::observe::{Counter, Registry};
 
@@ -122,6 +123,15 @@ impl ExporterAccount {
             self.registry.counter("otlet_exporter_requests_total", &labels)
         };
         answers.entry(status).or_insert_with(make).increment();
+    }
+
+    /// One line about a request that was answered, where somebody looks for what goes wrong.
+    pub fn log_answer(&self, status: u16, bytes: usize, since: Instant) {
+        let took_ms = since.elapsed().as_millis();
+        let ExporterAccount { exporter, signal, destination, .. } = self;
+        log::debug!(
+            "{exporter}: {status} from {destination} to {bytes} bytes of {signal} in {took_ms} ms"
+        );
     }
 
     pub fn succeeded_at(&self, unix_ms: i64) {

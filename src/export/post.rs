@@ -5,7 +5,7 @@
 //! another request at once.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::account::ExporterAccount;
 use super::delivery::Outcome;
@@ -133,7 +133,12 @@ impl Post {
                 return (Outcome::new(Verdict::Retry, signer.redact(why)), false);
             }
         }
+        let started = Instant::now();
         let reply = self.exchange(&headers, body).await;
+        if let Ok(reply) = &reply {
+            let bytes: usize = body.iter().map(|piece| piece.len()).sum();
+            self.account.log_answer(reply.status, bytes, started);
+        }
         self.account.answer(reply.as_ref().map_or(0, |reply| reply.status));
         match reply {
             Ok(reply) => self.judge(&reply, judge(&reply)),

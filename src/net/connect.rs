@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::Async;
@@ -111,11 +111,13 @@ impl Connector {
     async fn connect_tcp(&self, url: &Url) -> Result<Async<TcpStream>, Failure> {
         let addresses = self.addresses(&url.host).await?;
         let share_ms = (CONNECT_MS_MAX / addresses.len().max(1) as u64).max(ADDRESS_MS_MIN);
-        let mut reasons = Vec::new();
+        let (mut reasons, started) = (Vec::new(), Instant::now());
         for &ip in &addresses {
             let attempt = Async::<TcpStream>::connect(SocketAddr::new(ip, url.port));
             match timeout(Duration::from_millis(share_ms), attempt).await {
                 Ok(Ok(socket)) => {
+                    let took_ms = started.elapsed().as_millis();
+                    log::debug!("connected to {} at {ip} in {took_ms} ms", url.host_port());
                     // Only a delay would be lost.
                     let _ = socket.get_ref().set_nodelay(true);
                     return Ok(socket);

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -70,13 +71,17 @@ impl Connections {
         true
     }
 
-    /// Runs a connection as a task of its own.
-    pub(super) fn start<F>(&mut self, converse: impl FnOnce(Rc<Occupant>) -> F)
+    /// Runs the connection of `peer` as a task of its own.
+    pub(super) fn start<F>(&mut self, peer: SocketAddr, converse: impl FnOnce(Rc<Occupant>) -> F)
     where
         F: Future<Output = ()> + 'static,
     {
         let occupant = Rc::new(Occupant::default());
-        let task = spawn(converse(Rc::clone(&occupant)));
+        let conversation = converse(Rc::clone(&occupant));
+        let task = spawn(async move {
+            conversation.await;
+            log::debug!("connection from {peer} closed");
+        });
         self.open.push((occupant, task));
     }
 
@@ -96,10 +101,12 @@ impl Connections {
 }
 
 /// The next connection, or None when it is time to stop.
-pub(super) async fn accept(listener: &Listener, stop: &Notify) -> Option<Stream> {
+pub(super) async fn accept(listener: &Listener, stop: &Notify) -> Option<(Stream, SocketAddr)> {
     let stopped = async {
         stop.notified().await;
         None
     };
-    either(async { Some(listener.accept().await.0) }, stopped).await
+    let (stream, peer) = either(async { Some(listener.accept().await) }, stopped).await?;
+    log::debug!("connection from {peer} to {}", listener.local_addr());
+    Some((stream, peer))
 }

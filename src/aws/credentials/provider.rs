@@ -256,6 +256,12 @@ impl Provider {
                 if credentials.is_expired(now_ms) {
                     log::warn!("aws: {}: credentials have expired already", self.describe());
                 }
+                let left_s = credentials.expires_ms.map(|at| (at - now_ms) / 1000);
+                log::debug!(
+                    "aws: credentials from {} {}",
+                    self.describe(),
+                    left_s.map_or("do not expire".to_owned(), |left_s| format!("for {left_s} s"))
+                );
                 let is_imds = matches!(self.source, Source::Imds);
                 state.succeed(credentials, is_imds, now_ms, now);
             }

@@ -1,7 +1,7 @@
 //! One unary call (grpc/doc/PROTOCOL-HTTP2.md), and how it ended.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::judge_grpc;
 use super::config::OWN_HEADERS;
@@ -70,6 +70,7 @@ impl Grpc {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let request = Request { path: self.path, headers: &headers, body: &[&prefix, message] };
+        let started = Instant::now();
         let mut response = match net::timeout(self.timeout, self.client.send(&request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
@@ -85,6 +86,7 @@ impl Grpc {
         self.secrets.hide(&mut words);
         self.secrets.hide(&mut response.body);
         status.message = String::from_utf8_lossy(&words).into_owned();
+        self.account.log_answer(response.status, message.len(), started);
         self.account.answer(status.code.to_http());
         judge_grpc(&status, message_of(&response.body))
     }

@@ -116,6 +116,7 @@ impl Resolver {
         let now = Instant::now();
         let words = match outcome {
             Outcome::Addresses { addresses, ttl_s } => {
+                log::debug!("dns: {name} is {addresses:?} for {ttl_s} s");
                 self.cache.borrow_mut().put(name, &addresses, ttl_s, now);
                 return Ok(addresses);
             }

@@ -118,7 +118,11 @@ impl Client {
     async fn take_idle(&mut self) -> Option<Stream> {
         self.close_if_idle(Duration::from_millis(IDLE_MS_MAX));
         let mut stream = self.idle.take()?.stream;
-        stream.is_quiet().await.then_some(stream)
+        if !stream.is_quiet().await {
+            log::debug!("{} closed the idle connection", self.authority);
+            return None;
+        }
+        Some(stream)
     }
 
     fn render_head(&self, request: &Request<'_>) -> String {

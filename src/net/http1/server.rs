@@ -61,7 +61,7 @@ where
 {
     let handler = Rc::new(handler);
     let mut connections = Connections::new(CONNECTIONS_MAX);
-    while let Some(stream) = accept(&listener, &stop).await {
+    while let Some((stream, peer)) = accept(&listener, &stop).await {
         if !connections.has_room() {
             // Best effort: a fresh connection takes such a short answer at once.
             refuse(stream).await;
@@ -69,8 +69,9 @@ where
         }
         let connection = Connection::new(stream, waits);
         let handler = Rc::clone(&handler);
-        connections
-            .start(|occupant| async move { converse(connection, &occupant, &*handler).await });
+        connections.start(peer, |occupant| async move {
+            converse(connection, &occupant, &*handler).await
+        });
         yield_now().await;
     }
     drop(listener);

@@ -113,9 +113,14 @@ impl Client {
     /// Makes a call and reads the whole response.
     pub async fn send(&mut self, request: &Request<'_>) -> Result<Response, Error> {
         self.close_if_idle(Duration::from_millis(IDLE_MS_MAX));
-        let mut open = match self.open.take().filter(|open| !open.driver.is_finished()) {
-            Some(open) => open,
-            None => self.connect().await?,
+        let mut open = match self.open.take() {
+            Some(open) if !open.driver.is_finished() => open,
+            ended => {
+                if ended.is_some() {
+                    log::debug!("{} closed the idle connection", self.authority);
+                }
+                self.connect().await?
+            }
         };
         let result = self.exchange(&mut open, request).await;
         open.used_at = Instant::now();

@@ -187,7 +187,7 @@ where
 {
     let handler = Rc::new(handler);
     let mut connections = Connections::new(CONNECTIONS_MAX);
-    while let Some(stream) = accept(&listener, &stop).await {
+    while let Some((stream, peer)) = accept(&listener, &stop).await {
         let mut held = server.budget.reservation();
         let fits = connections.has_room()
             && (held.try_resize(CONNECTION_BYTES) || {
@@ -203,7 +203,7 @@ where
         }
         let (server, handler) = (server.clone(), Rc::clone(&handler));
         let socket = Socket::new(stream);
-        connections.start(|occupant| async move {
+        connections.start(peer, |occupant| async move {
             let _open = Open::new(server.connections.clone(), held);
             let ended = converse(socket, &server, &occupant, handler).await;
             if let Err(reason) = ended {

@@ -172,6 +172,14 @@ impl Target {
         self.account.refuse(counts.filtered(), "filtered");
         self.account.refuse(counts.duplicates, "duplicate");
         self.account.refuse(counts.out_of_bounds, "out_of_bounds");
+        log::debug!(
+            "scrape of {}: {} samples, {} of them kept, {} new series, {:.0} ms",
+            self.config.url,
+            counts.scraped,
+            counts.kept,
+            counts.added,
+            report.duration_s * 1000.0
+        );
         let refused = counts.duplicates + counts.out_of_bounds;
         if refused > 0 {
             log::warn!(
