@@ -126,3 +126,50 @@ impl Drop for Samples {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::otlp::resource_metrics;
+    use crate::model::{Label, MetricType, Part, NAME_LABEL};
+    use crate::observe::Budget;
+
+    #[test]
+    fn start_times_are_known_up_to_the_bound() {
+        let shop = Shop::new(1, Budget::new(1 << 30).reservation());
+        let mut regroup = shop.take();
+        let family = Family { name: "hits", metric_type: MetricType::Counter, ..Family::default() };
+        let mut start_of = |id: usize| {
+            let id = id.to_string();
+            let labels = [Label::new(NAME_LABEL, "hits_total"), Label::new("id", &id)];
+            regroup.sample(
+                &Sample {
+                    family: &family,
+                    part: Part::Value,
+                    labels: &labels,
+                    value: 1.0,
+                    timestamp_ms: 7,
+                    exemplar: None,
+                    histogram: None,
+                },
+                &[],
+            );
+            regroup.end_family(&family);
+            let mut body = Vec::new();
+            assert_eq!(regroup.finish(&mut body), 1);
+            let resource = resource_metrics(&body).next().expect("a resource");
+            let mut metrics = resource.scopes().flat_map(|scope| scope.metrics());
+            metrics
+                .next()
+                .and_then(|metric| metric.points().next_number())
+                .expect("a point")
+                .start_ns
+        };
+        assert!((0..SERIES_MAX).all(|id| start_of(id) == 7_000_000));
+        assert_eq!((start_of(SERIES_MAX), start_of(0)), (0, 7_000_000));
+        let bytes = shop.starts.borrow().bytes();
+        shop.give_back(regroup);
+        assert_eq!(shop.held.borrow().bytes(), bytes);
+        assert!(bytes < 100 * SERIES_MAX as u64, "{bytes}");
+    }
+}

@@ -20,7 +20,7 @@ use crate::net::{timeout, UdpSocket};
 /// Receive buffer; no server sends more than was offered.
 const UDP_BYTES_MAX: usize = 4096;
 /// Longest answer taken over TCP, a thousand addresses; a longer one fails that server.
-const TCP_BYTES_MAX: usize = 16_384;
+pub(super) const TCP_BYTES_MAX: usize = 16_384;
 /// Datagrams that are not ours, per query; a server that sends more counts as failed.
 const STRANGERS_MAX: usize = 64;
 

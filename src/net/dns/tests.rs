@@ -1,7 +1,8 @@
 //! The resolver against small hostile servers on loopback.
 
 use std::cell::Cell;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 
 use super::*;
@@ -195,4 +196,45 @@ fn the_loop_runs_on_while_a_server_is_silent() {
         task.cancel().await;
     });
     assert!(ticks.get() > 5, "{}", ticks.get());
+}
+
+/// A name server that says over UDP to ask over TCP, and answers there with so many bytes.
+fn long_winded(bytes: usize) -> SocketAddr {
+    let (tcp, udp) = std::iter::repeat_with(|| {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        (UdpSocket::bind(tcp.local_addr().unwrap()), tcp)
+    })
+    .find_map(|(udp, tcp)| Some((tcp, udp.ok()?)))
+    .unwrap();
+    let address = tcp.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((len, from)) = udp.recv_from(&mut buffer) {
+            let mut truncated = reply(&buffer[..len], 0, None);
+            truncated[2] |= 2;
+            let _ = udp.send_to(&truncated, from);
+        }
+    });
+    std::thread::spawn(move || {
+        for mut stream in tcp.incoming().flatten() {
+            let (mut len, mut query) = ([0; 2], [0; 512]);
+            stream.read_exact(&mut len).unwrap();
+            let query = &mut query[..usize::from(u16::from_be_bytes(len))];
+            stream.read_exact(query).unwrap();
+            let mut answer = good(query);
+            answer.resize(bytes, 0);
+            let _ = stream.write_all(&(bytes as u16).to_be_bytes());
+            let _ = stream.write_all(&answer);
+        }
+    });
+    address
+}
+
+#[test]
+fn an_answer_over_tcp_is_bounded() {
+    let longest = setting(&[long_winded(query::TCP_BYTES_MAX)], "");
+    assert_eq!(resolve(&longest, "a.b"), "10.0.0.1");
+    let address = long_winded(query::TCP_BYTES_MAX + 1);
+    let told = resolve(&setting(&[address], ""), "a.b");
+    assert_eq!(told, format!("Other: an answer of 16385 bytes from {address}"));
 }
