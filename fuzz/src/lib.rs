@@ -1,6 +1,7 @@
 //! What the fuzz targets call: one function per format. Each takes any bytes and panics only when
 //! the code under test breaks a promise that its module states.
 
+pub mod dns;
 pub mod grpc;
 pub mod http;
 pub mod otlp;
@@ -13,6 +14,7 @@ use otlet::codec::json::Reader;
 use otlet::codec::prometheus::{Event, Format, ParseError, Parser};
 use otlet::net::Url;
 
+pub use dns::dns_reply;
 pub use http::{http_request, http_response};
 pub use xray::{xray, xray_documents};
 

@@ -9,7 +9,7 @@
 mod cache;
 mod files;
 mod hosts;
-mod message;
+pub mod message;
 mod name;
 mod query;
 mod resolv_conf;
