@@ -10,6 +10,8 @@ use std::io;
 
 use smol::stream::StreamExt;
 
+use super::sys;
+
 /// A request to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -34,9 +36,11 @@ pub struct Signals(async_signal::Signals);
 
 impl Signals {
     /// Installs the handlers; from here on these signals no longer end the process by themselves.
+    /// One that comes meanwhile is kept.
     pub fn install() -> io::Result<Signals> {
         use async_signal::Signal::{Hup, Int, Term};
-        async_signal::Signals::new([Term, Int, Hup]).map(Signals)
+        let install = || async_signal::Signals::new([Term, Int, Hup]);
+        sys::with_stop_signals_waiting(install).map(Signals)
     }
 
     /// Waits for the next signal.

@@ -97,6 +97,28 @@ pub fn raise_fd_limit() -> io::Result<Option<u64>> {
     Ok(Some(wanted))
 }
 
+/// Runs `step` while SIGTERM, SIGINT and SIGHUP wait; those that came meanwhile are delivered then.
+///
+/// Between the system call that installs a handler and the moment that its action is known to it
+/// (signal-hook-registry), a signal would be taken and forgotten.
+pub fn with_stop_signals_waiting<T>(step: impl FnOnce() -> T) -> T {
+    // SAFETY: a sigset_t is an array of bits, valid whatever they are; the calls write to nothing
+    // but the sets given. pthread_sigmask(3) concerns the calling thread and those it starts.
+    let before = unsafe {
+        let (mut waiting, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigemptyset(&mut waiting);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            libc::sigaddset(&mut waiting, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &waiting, &mut before);
+        before
+    };
+    let result = step();
+    // SAFETY: `before` was filled by the same call.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    result
+}
+
 /// Datagrams that the kernel dropped for want of room since the socket was made, modulo 2³²
 /// (SO_MEMINFO, SK_MEMINFO_DROPS). Unlike SO_RXQ_OVFL it needs no packet and no control message.
 pub fn socket_drops(socket: impl AsFd) -> io::Result<u32> {
@@ -170,6 +192,21 @@ mod tests {
         for bad in ["", "\n", "x", "1-2", "zz-1 r-xp 0 fe:00 1 /a", "2-1 r-xp 0 fe:00 1 /a"] {
             assert_eq!(code_mappings(bad).count(), 0, "{bad}");
         }
+    }
+
+    #[test]
+    fn stop_signals_wait_for_a_step_only() {
+        // Bit by bit the signals that this thread does not take, proc(5).
+        let waiting = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+            u64::from_str_radix(line.trim(), 16).unwrap()
+        };
+        let before = waiting();
+        let within = with_stop_signals_waiting(waiting);
+        let bits = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].map(|signal| 1 << (signal - 1));
+        assert_eq!(within & !before, bits.iter().sum::<u64>());
+        assert_eq!(waiting(), before);
     }
 
     #[test]
