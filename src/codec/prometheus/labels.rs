@@ -27,6 +27,8 @@ pub(super) struct Labels<'w> {
     start: usize,
     /// So far they have the names of the last line's.
     is_alike: bool,
+    /// There was a line in this window; the first has nothing to be alike to, labels or not.
+    has_last: bool,
     /// The [`name_bit`]s of the line at hand, once they are needed.
     seen: Option<u64>,
     /// The last line, up to a little behind its labels.
@@ -149,7 +151,8 @@ impl<'w> Labels<'w> {
     /// line's labels, in the same order.
     #[inline]
     pub fn end(&mut self, cursor: &Cursor<'w>, name: &'w str, head_bytes: usize) -> bool {
-        let is_alike = self.is_alike && self.count == self.list.len();
+        let is_alike = self.is_alike && self.has_last && self.count == self.list.len();
+        self.has_last = true;
         self.list.truncate(self.count);
         self.ends.truncate(self.count);
         self.last = cursor.slice(self.start, cursor.at + BEYOND_BYTES);
