@@ -76,6 +76,7 @@ struct Collector {
 
 impl Collector {
     fn start(config: Config) -> Result<Collector, String> {
+        sys::keep_free_memory();
         if let Err(error) = sys::disable_core_dumps() {
             log::warn!("core dumps stay possible: {error}");
         }

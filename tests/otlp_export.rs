@@ -364,3 +364,34 @@ fn without_ids(line: &str) -> String {
     }
     out
 }
+
+/// Pages that the system gave a process so far, proc(5).
+fn page_faults(otlet: &Otlet) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", otlet.pid())).unwrap();
+    let fields = stat.rsplit(") ").next().unwrap().split(' ');
+    fields.skip(7).map(|field| field.parse().unwrap()).next().unwrap()
+}
+
+#[test]
+fn a_batch_takes_the_memory_of_the_one_before() {
+    let destination = Destination::start();
+    let (otlet, [_, http]) = start(&[&destination.to("http", "compression=none")]);
+    // A MiB at a time; the first ones make the heap grow.
+    let body = span(&"name".repeat(20)).repeat(2000);
+    let mut items = 0.0;
+    let mut batches = |count: usize| {
+        for _ in 0..count {
+            for _ in 0..4 {
+                assert_eq!(post(http, "traces", &body), 200);
+                items += 2000.0;
+            }
+            otlet.wait_metrics("a batch to be sent", |metrics| {
+                metrics.sum("otlet_exporter_sent_items_total", &[]) >= items
+            });
+        }
+        page_faults(&otlet)
+    };
+    let before = batches(3);
+    let taken = batches(6) - before;
+    assert!(taken < 6 * 256 / 4, "{taken} pages for 6 batches of 256");
+}

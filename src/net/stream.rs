@@ -66,6 +66,24 @@ impl Stream {
         }
     }
 
+    /// Appends what is there, at most `bytes_max`; 0 means that the peer has finished.
+    pub fn poll_append(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        let start = buffer.len();
+        buffer.resize(start + bytes_max, 0);
+        let read = self.poll_read(context, &mut buffer[start..]);
+        let count = match &read {
+            Poll::Ready(Ok(count)) => *count,
+            _ => 0,
+        };
+        buffer.truncate(start + count);
+        read
+    }
+
     pub fn poll_write(
         &mut self,
         context: &mut Context<'_>,

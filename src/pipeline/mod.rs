@@ -98,8 +98,9 @@ pub trait Relay {
     /// Takes at most [`RELAY_BYTES_MAX`] more.
     fn push(&mut self, piece: &[u8]);
 
-    /// Publishes everything taken, which has `items`.
-    fn commit(self: Box<Self>, items: u64);
+    /// Takes the rest, as much at most, and publishes everything, which has `items`. A request of
+    /// one piece is thus never staged.
+    fn commit(self: Box<Self>, rest: &[u8], items: u64);
 }
 
 /// Bytes that an exporter of bytes gets at once.

@@ -25,6 +25,9 @@ const VALIDATED_BYTES_MAX: usize = 256 * 1024;
 /// a KiB, so that a body of 16 MiB would come to 4 GiB.
 const ADDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// What a body usually grows by: one resource, a usual identity.
+const SPLICE_BYTES_USUAL: usize = 1024;
+
 /// An exporter of samples and what turns points into them, one body at a time.
 struct ToSamples {
     exporter: Rc<dyn Exporter>,
@@ -103,7 +106,7 @@ impl OtlpIntake {
         self.repaired_strings.add(counts.repaired_strings);
         for (exporter, relay) in relayed {
             match relay {
-                Some(relay) => relay.commit(counts.items),
+                Some(relay) => relay.commit(&body[staged_bytes(&body)..], counts.items),
                 None => exporter.relay(signal, &body, counts.items),
             }
         }
@@ -126,7 +129,8 @@ impl OtlpIntake {
             || splices_within(body, &self.pipeline.added().attributes, bytes_max)
     }
 
-    /// Adds what the task's resources lack, and stages the body at all who take it as it is.
+    /// Adds what the task's resources lack, and stages the body, but for what a commit takes, at
+    /// all who take it as it is.
     async fn relay(
         &self,
         signal: Signal,
@@ -143,19 +147,17 @@ impl OtlpIntake {
             exporters.map(|own| (own, Rc::clone(own).begin_relay(signal))).collect();
         let added = self.pipeline.added();
         if !relayed.is_empty() && !added.attributes.is_empty() {
-            let mut spliced = Vec::new();
+            let mut spliced = Vec::with_capacity(body.len() + SPLICE_BYTES_USUAL);
             splice_resource(body, &added.attributes, &mut spliced);
             *body = spliced;
         }
-        for (at, piece) in body.chunks(RELAY_BYTES_MAX).enumerate() {
-            if at > 0 {
-                yield_now().await;
-            }
+        for piece in body[..staged_bytes(body)].chunks(RELAY_BYTES_MAX) {
             for (_, relay) in &mut relayed {
                 if let Some(relay) = relay {
                     relay.push(piece);
                 }
             }
+            yield_now().await;
         }
         relayed
     }
@@ -196,6 +198,11 @@ impl OtlpIntake {
         }
         (transaction, walk.report)
     }
+}
+
+/// How much of a body is staged: all but its last piece.
+fn staged_bytes(body: &[u8]) -> usize {
+    body.len().saturating_sub(1) / RELAY_BYTES_MAX * RELAY_BYTES_MAX
 }
 
 /// Checks a body, with pauses if it is long.

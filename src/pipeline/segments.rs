@@ -38,10 +38,7 @@ impl Pipeline {
         for exporter in self.exporters.iter().filter(|exporter| takes_spans(&***exporter)) {
             // A document is no longer than one piece of a relay.
             match Rc::clone(exporter).begin_relay(Signal::Traces) {
-                Some(mut relay) => {
-                    relay.push(body);
-                    relay.commit(items);
-                }
+                Some(relay) => relay.commit(body, items),
                 None => exporter.relay(Signal::Traces, body, items),
             }
         }

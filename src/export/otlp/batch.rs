@@ -86,9 +86,12 @@ impl Batch {
 
     /// Whether `other` may be appended: it must fit, and be plain still.
     pub fn has_room(&self, other: &Batch) -> bool {
-        other.packed.is_empty()
-            && self.raw_bytes + other.raw_bytes <= BATCH_RAW_BYTES_MAX
-            && self.items + other.items <= BATCH_ITEMS_MAX
+        other.packed.is_empty() && self.has_room_for(other.raw_bytes, other.items)
+    }
+
+    /// Whether so much more fits.
+    pub fn has_room_for(&self, raw_bytes: u64, items: u64) -> bool {
+        self.raw_bytes + raw_bytes <= BATCH_RAW_BYTES_MAX && self.items + items <= BATCH_ITEMS_MAX
     }
 
     /// Appends to the piece that is open.

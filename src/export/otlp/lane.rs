@@ -62,14 +62,30 @@ impl Lane {
         for block in sealed {
             self.outbox.queue.push(block);
         }
+        self.grow_open(|open, workshop| match open.is_empty() {
+            true => *open = rest,
+            false => open.append(workshop, rest),
+        });
+    }
+
+    /// Adds a request of `items` to the open batch.
+    fn append(&self, request: &[u8], items: u64) {
+        self.outbox.account.queue(items);
+        if !self.open.borrow().has_room_for(request.len() as u64, items) {
+            self.seal_open();
+        }
+        self.grow_open(|open, workshop| {
+            open.push(workshop, request);
+            open.end_piece(items);
+        });
+    }
+
+    /// Lets the open batch grow, and closes it where it must not stay open.
+    fn grow_open(&self, grow: impl FnOnce(&mut Batch, &mut Workshop)) {
         let (before, after, is_full) = {
             let mut open = self.open.borrow_mut();
             let before = open.held_bytes();
-            if open.is_empty() {
-                *open = rest;
-            } else {
-                open.append(&mut self.workshop.borrow_mut(), rest);
-            }
+            grow(&mut open, &mut self.workshop.borrow_mut());
             (before, open.held_bytes(), open.is_full())
         };
         self.outbox.queue.restage(before, after);
@@ -120,6 +136,17 @@ impl Staged {
             self.sealed.push(block);
         }
         self.account_for_memory();
+    }
+
+    /// Takes the rest of the request under way and commits; one that is whole in `rest` goes to
+    /// the open batch at once.
+    pub fn commit_request(mut self, rest: &[u8], items: u64) {
+        if self.batch.is_empty() && self.items == 0 {
+            return self.lane.append(rest, items);
+        }
+        self.push(rest);
+        self.end_piece(items);
+        self.commit();
     }
 
     pub fn commit(mut self) {

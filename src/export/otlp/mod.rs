@@ -147,8 +147,7 @@ impl Relay for Staged {
         Staged::push(self, piece);
     }
 
-    fn commit(mut self: Box<Self>, items: u64) {
-        self.end_piece(items);
-        Staged::commit(*self);
+    fn commit(self: Box<Self>, rest: &[u8], items: u64) {
+        self.commit_request(rest, items);
     }
 }

@@ -40,8 +40,12 @@ fn span(name_bytes: usize) -> Vec<u8> {
 
 fn relay(exporter: &Rc<Otlp>, body: &[u8]) {
     let mut staged = Rc::clone(exporter).begin_relay(Signal::Traces).unwrap();
-    body.chunks(1000).for_each(|piece| staged.push(piece));
-    staged.commit(1);
+    let (rest, before) = {
+        let mut pieces: Vec<_> = body.chunks(1000).collect();
+        (pieces.pop().unwrap_or_default(), pieces)
+    };
+    before.into_iter().for_each(|piece| staged.push(piece));
+    staged.commit(rest, 1);
 }
 
 /// All that waits, settled as sent.

@@ -6,7 +6,6 @@
 
 use std::future::{poll_fn, Future};
 use std::io;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::body::BodyDecoder;
@@ -103,20 +102,18 @@ impl Connection {
     async fn read_more(&mut self, bytes_max: usize) -> io::Result<usize> {
         let Connection { stream, buffer, .. } = self;
         poll_fn(|context| {
-            let start = buffer.len();
-            buffer.resize(start + bytes_max, 0);
-            let read = stream.poll_read(context, &mut buffer[start..]);
-            let count = match &read {
-                Poll::Ready(Ok(count)) => *count,
-                _ => 0,
-            };
-            buffer.truncate(start + count);
+            let read = stream.poll_append(context, buffer, bytes_max);
             if buffer.is_empty() {
                 *buffer = Vec::new();
             }
             read
         })
         .await
+    }
+
+    /// The same to the end of `body`.
+    async fn read_to(&mut self, body: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
+        poll_fn(|context| self.stream.poll_append(context, body, bytes_max)).await
     }
 
     /// Writes an answer; false when that failed.
@@ -261,11 +258,27 @@ impl<'c> Incoming<'c> {
             }
             yield_now().await;
             let want = usize::try_from(self.decoder.want()).unwrap_or(usize::MAX);
-            match self.connection.read_more(want.clamp(READ_BYTES, PART_BYTES_MAX)).await {
+            let read = match self.framing {
+                // Nothing but data comes next: it needs no way round.
+                Framing::Length(_) if want > READ_BYTES => {
+                    self.read_data(part, want.min(PART_BYTES_MAX)).await
+                }
+                _ => self.connection.read_more(want.clamp(READ_BYTES, PART_BYTES_MAX)).await,
+            };
+            match read {
                 Ok(1..) => {}
                 _ => return Err(self.broken(400, "the body is cut short")),
             }
         }
+    }
+
+    /// Appends what is there of a body without framing.
+    async fn read_data(&mut self, part: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
+        let start = part.len();
+        let count = self.connection.read_to(part, bytes_max).await?;
+        // Never fails without framing, and takes all, since no more than it wants was read.
+        let _ = self.decoder.next(&part[start..]);
+        Ok(count)
     }
 
     /// The client holds the body back until it is told to go on.
@@ -297,8 +310,9 @@ impl<'c> Incoming<'c> {
             };
             let start = used + part.skip;
             used = start + part.data;
-            if part.data == self.connection.buffer.len() && body.is_empty() {
-                // All of it at once: most bodies have no framing.
+            let is_all = part.data == self.connection.buffer.len() && body.is_empty();
+            if is_all && body.capacity() <= self.connection.buffer.capacity() {
+                // All of it at once: most bodies have no framing. One that has room made keeps it.
                 std::mem::swap(&mut self.connection.buffer, body);
                 return Ok(());
             }

@@ -43,6 +43,8 @@ pub struct Body {
     held: Reservation,
     /// What is held beside the buffer.
     fixed_bytes: usize,
+    /// All of it has room, and comes as it is.
+    has_room: bool,
 }
 
 impl Body {
@@ -64,12 +66,19 @@ impl Body {
             inflater: is_gzip.then(Box::default),
             held: budget.reservation(),
             fixed_bytes: REQUEST_BYTES + if is_gzip { INFLATER_BYTES } else { 0 },
+            has_room: declared.is_some() && !is_gzip,
         };
         match usize::try_from(declared.unwrap_or(0)) {
             Ok(declared) if declared <= input_left => body.grow(declared.min(bytes_max))?,
             _ => return Err(BodyError::TooLarge),
         }
         Ok(body)
+    }
+
+    /// Where the declared bytes, and no more, can be read to instead of being copied; none where
+    /// they are compressed or of unknown number.
+    pub fn room(&mut self) -> Option<&mut Vec<u8>> {
+        self.has_room.then_some(&mut self.bytes)
     }
 
     /// Takes from the front of `input`; true when it has to be called again.

@@ -123,7 +123,8 @@ async fn read_body<S>(
     let mut part = Vec::new();
     loop {
         part.clear();
-        let is_more = incoming.read_part(&mut part).await.inspect_err(|_| {
+        let to = body.room().unwrap_or(&mut part);
+        let is_more = incoming.read_part(to).await.inspect_err(|_| {
             shared.count("cut_short");
         })?;
         take(&mut body, &part).await.map_err(fail)?;
