@@ -54,6 +54,23 @@ fn good_bodies() {
     let unknown = b"\xa0\x06\x01\xa1\x06\0\0\0\0\0\0\0\0\xa2\x06\x01\xff\xa5\x06\0\0\0\0\x0b\x0c";
     items(Signal::Logs, &unknown.as_slice()[..unknown.len() - 2], 0);
     items(Signal::Traces, &span(unknown), 1);
+    // Attributes with a number: a bool, an int64 of one byte and of ten, a double.
+    for value in [
+        &b"\x10\x01"[..],
+        b"\x18\x05",
+        b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x21\0\0\0\0\0\0\0\xff",
+    ] {
+        let mut attribute = b"\x0a\x01k".to_vec();
+        push_bytes(&mut attribute, 2, value);
+        items(Signal::Metrics, &around(&attribute), 0);
+        for end in 4..attribute.len() {
+            assert!(
+                checked(Signal::Metrics, &around(&attribute[..end])).is_err(),
+                "{value:?} {end}"
+            );
+        }
+    }
     // Ids may be empty.
     items(Signal::Traces, &span(b"\x0a\x00\x12\x00\x22\x00"), 1);
 }
