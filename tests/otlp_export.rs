@@ -374,6 +374,7 @@ fn page_faults(otlet: &Otlet) -> u64 {
 
 #[test]
 fn a_batch_takes_the_memory_of_the_one_before() {
+    const BATCHES: usize = 24;
     let destination = Destination::start();
     let (otlet, [_, http]) = start(&[&destination.to("http", "compression=none")]);
     // A MiB at a time; the first ones make the heap grow.
@@ -391,7 +392,8 @@ fn a_batch_takes_the_memory_of_the_one_before() {
         }
         page_faults(&otlet)
     };
-    let before = batches(3);
-    let taken = batches(6) - before;
-    assert!(taken < 6 * 256 / 4, "{taken} pages for 6 batches of 256");
+    let before = batches(6);
+    let taken = batches(BATCHES) - before;
+    // Memory is given back now and then, and comes again once: 4 MiB at most.
+    assert!(taken < BATCHES as u64 * 256 / 4, "{taken} pages for {BATCHES} batches of 256");
 }
