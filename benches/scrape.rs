@@ -15,7 +15,7 @@ use otlet::export::remote_write::{self, RemoteWrite};
 use otlet::net::Url;
 use otlet::observe::{Budget, Registry};
 use otlet::pipeline::{self, Pipeline, ReceiverAccount};
-use otlet::receive::scrape::page::{Into, Page, Rules};
+use otlet::receive::scrape::page::{Into, Page, Rules, WINDOW_BYTES};
 use otlet::receive::scrape::series::Series;
 
 #[path = "support/mod.rs"]
@@ -24,7 +24,6 @@ mod support;
 use support::{allocations, page};
 
 const SERIES: usize = 10_000;
-const WINDOW_BYTES: usize = 32 * 1024;
 
 /// The path from a page to blocks, without the sockets at its ends.
 struct Path {

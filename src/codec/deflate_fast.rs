@@ -9,6 +9,8 @@
 //! [`END`] ends the stream. Leaves out lazy matching, codes fitted to the data, and matches between
 //! two calls. Invariant: a run is never longer than [`bound`] says.
 
+use super::same_start::same_start_bytes;
+
 /// The final block: stored, empty.
 pub const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
@@ -178,19 +180,8 @@ fn match_bytes(piece: &[u8], before: usize, at: usize) -> usize {
         return 0;
     }
     let max = (piece.len() - at).min(MATCH_BYTES_MAX);
-    let (first, second) = (&piece[before..before + max], &piece[at..at + max]);
-    let mut length = MATCH_BYTES_MIN;
-    while length + 8 <= max {
-        let different = double_word(first, length) ^ double_word(second, length);
-        if different != 0 {
-            return length + different.trailing_zeros() as usize / 8;
-        }
-        length += 8;
-    }
-    while length < max && first[length] == second[length] {
-        length += 1;
-    }
-    length
+    let rest = |from: usize| &piece[from + MATCH_BYTES_MIN..from + max];
+    MATCH_BYTES_MIN + same_start_bytes(rest(before), rest(at))
 }
 
 #[inline(always)]
@@ -198,13 +189,6 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
-}
-
-#[inline(always)]
-fn double_word(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
 }
 
 /// Appends a piece as it is: a stored block (RFC 1951 §3.2.4).

@@ -11,6 +11,7 @@ pub mod otlp;
 pub mod prometheus;
 pub mod protobuf;
 pub mod rfc3339;
+pub mod same_start;
 pub mod snappy;
 pub mod statsd;
 pub mod utf8;

@@ -7,12 +7,13 @@
 //!
 //! Invariant: the result is the one that reading the line from its start would give.
 
-use super::scan::{common_bytes, Cursor};
+use super::scan::Cursor;
 use super::series::{is_taken, name_bit, LABELS_MAX, NOT_UNIQUE};
+use crate::codec::same_start::same_start_bytes;
 use crate::model::{recycle, Label, NAME_LABEL};
 
-/// The last line is compared up to this many bytes behind its labels, so that comparing by eights
-/// covers all of them.
+/// The last line is compared up to this many bytes behind its labels, so that what is compared by
+/// eights covers all of them.
 const BEYOND_BYTES: usize = 8;
 
 /// The labels of the line at hand, and behind them those of the last line not overwritten yet.
@@ -25,13 +26,11 @@ pub(super) struct Labels<'w> {
     count: usize,
     /// Where the line at hand starts in the window.
     start: usize,
-    /// So far they have the names of the last line's.
+    /// There is a last line, and so far they have the names of its labels.
     is_alike: bool,
-    /// There was a line in this window; the first has nothing to be alike to, labels or not.
-    has_last: bool,
     /// The [`name_bit`]s of the line at hand, once they are needed.
     seen: Option<u64>,
-    /// The last line, up to a little behind its labels.
+    /// The last line, up to a little behind its labels; empty before a window's first.
     last: &'w [u8],
     /// Its metric name, and where its labels begin; 0 where nothing can be taken over.
     name: &'w str,
@@ -75,7 +74,7 @@ impl<'w> Labels<'w> {
     pub fn begin(&mut self, cursor: &Cursor<'w>) {
         self.start = cursor.at;
         self.count = 0;
-        self.is_alike = true;
+        self.is_alike = !self.last.is_empty();
         self.seen = None;
         self.is_quoted = false;
     }
@@ -84,7 +83,7 @@ impl<'w> Labels<'w> {
     /// and the labels that are the same. Returns the metric name; none if less than that is common.
     #[inline]
     pub fn resume(&mut self, cursor: &mut Cursor<'w>) -> Option<&'w str> {
-        let common = common_bytes(self.last, cursor.rest());
+        let common = same_start_bytes(self.last, cursor.rest());
         if self.head_bytes == 0 || common < self.head_bytes {
             return None;
         }
@@ -151,8 +150,7 @@ impl<'w> Labels<'w> {
     /// line's labels, in the same order.
     #[inline]
     pub fn end(&mut self, cursor: &Cursor<'w>, name: &'w str, head_bytes: usize) -> bool {
-        let is_alike = self.is_alike && self.has_last && self.count == self.list.len();
-        self.has_last = true;
+        let is_alike = self.is_alike && self.count == self.list.len();
         self.list.truncate(self.count);
         self.ends.truncate(self.count);
         self.last = cursor.slice(self.start, cursor.at + BEYOND_BYTES);

@@ -202,21 +202,6 @@ fn find_special<const STRICT: bool>(bytes: &[u8], mut at: usize) -> usize {
     at + tail.iter().position(special).unwrap_or(tail.len())
 }
 
-/// How many bytes the two have in common at their start.
-#[inline]
-pub(super) fn common_bytes(one: &[u8], other: &[u8]) -> usize {
-    let mut at = 0;
-    for (one, other) in one.chunks_exact(8).zip(other.chunks_exact(8)) {
-        let words = [one, other].map(|chunk| chunk.try_into().map_or(0, u64::from_le_bytes));
-        let differing = words[0] ^ words[1];
-        if differing != 0 {
-            return at + (differing.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    at
-}
-
 /// True if a text that stood between quotes holds a backslash.
 pub(super) fn has_escape(quoted: &str) -> bool {
     find_special::<false>(quoted.as_bytes(), 0) < quoted.len()
@@ -254,20 +239,6 @@ mod tests {
             }
         }
         assert!(find_special::<false>(b"abc", 9) >= 3);
-    }
-
-    #[test]
-    fn common_starts_are_found_by_eights() {
-        let text = b"0123456789abcdef0123456789abcdef";
-        for length in 0..text.len() {
-            for place in 0..length {
-                let mut other = text[..length].to_vec();
-                other[place] ^= 1;
-                let expected = if place < length / 8 * 8 { place } else { length / 8 * 8 };
-                assert_eq!(common_bytes(text, &other), expected, "{length} {place}");
-            }
-            assert_eq!(common_bytes(&text[..length], text), length / 8 * 8);
-        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::config::OWN_HEADERS;
+use super::config::{Config, OWN_HEADERS};
 use super::page::PageError;
 use crate::codec::gzip::{GzipError, Inflater};
 use crate::codec::prometheus::Format;
@@ -67,28 +67,26 @@ pub struct Source {
     headers: String,
     own_headers: String,
     config: ClientConfig,
+    /// Plain bytes of a page; zero means no limit.
+    body_limit: u64,
     resolver: Rc<Resolver>,
 }
 
 impl Source {
-    pub fn new(
-        url: &Url,
-        config: &ClientConfig,
-        timeout_s: f64,
-        resolver: Rc<Resolver>,
-    ) -> Result<Source, String> {
-        let headers = headers(url, timeout_s);
+    pub fn new(config: &Config, resolver: Rc<Resolver>) -> Result<Source, String> {
+        let Config { url, client: config, body_limit, timeout, .. } = config;
+        let headers = headers(url, timeout.as_secs_f64());
         let own_headers = format!("{headers}{}", config.render_headers(&OWN_HEADERS)?);
         let client = Client::new(url, config, Rc::clone(&resolver))?;
-        let (url, config) = (url.clone(), config.clone());
-        Ok(Source { url, client, headers, own_headers, config, resolver })
+        let (url, config, body_limit) = (url.clone(), config.clone(), *body_limit);
+        Ok(Source { url, client, headers, own_headers, config, body_limit, resolver })
     }
 
     /// Asks for the page, following redirects, and hands its body to `consume`.
     pub async fn fetch(&mut self, consumer: &mut impl Consumer) -> Result<(), ScrapeError> {
-        let Source { url, client, headers, own_headers, config, resolver } = self;
-        let told = &url.authority();
-        let location = match exchange((client, told), url, own_headers, consumer).await? {
+        let Source { url, client, headers, own_headers, config, body_limit, resolver } = self;
+        let terms = Terms { told: &url.authority(), body_limit: *body_limit };
+        let location = match exchange(client, terms, url, own_headers, consumer).await? {
             None => return Ok(()),
             Some(location) => location,
         };
@@ -108,7 +106,7 @@ impl Source {
             let headers = if same_origin { &*own_headers } else { &*headers };
             let mut client = Client::new(&next, config, Rc::clone(resolver))
                 .map_err(|error| ScrapeError::new("http", error))?;
-            match exchange((&mut client, told), &next, headers, consumer).await? {
+            match exchange(&mut client, terms, &next, headers, consumer).await? {
                 None => return Ok(()),
                 Some(further) => (at, location) = (next, further),
             }
@@ -126,9 +124,18 @@ pub trait Consumer {
     ) -> impl std::future::Future<Output = Result<(), ScrapeError>>;
 }
 
-/// One request; where it leads if it was redirected. Errors need not name the address `told`.
+/// What holds for a target, wherever it redirects to.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    /// The address that errors need not name.
+    told: &'a str,
+    body_limit: u64,
+}
+
+/// One request; where it leads if it was redirected.
 async fn exchange(
-    (client, told): (&mut Client, &str),
+    client: &mut Client,
+    terms: Terms<'_>,
     url: &Url,
     headers: &str,
     consumer: &mut impl Consumer,
@@ -137,7 +144,7 @@ async fn exchange(
     let mut response = client
         .send(&request)
         .await
-        .map_err(|error| ScrapeError::new("connect", error.after(told)))?;
+        .map_err(|error| ScrapeError::new("connect", error.after(terms.told)))?;
     let status = response.status();
     if matches!(status, 301 | 302 | 303 | 307 | 308) {
         if let Some(location) = response.header("location").map(str::to_owned) {
@@ -151,7 +158,7 @@ async fn exchange(
     }
     consumer.begin(format_of(response.header("content-type")));
     let gzip = response.header("content-encoding").is_some_and(|coding| coding == "gzip");
-    let mut body = Body { response: &mut response, told, gzip: gzip.then(Gzip::new) };
+    let mut body = Body { response: &mut response, terms, gzip: gzip.then(Gzip::new), bytes: 0 };
     consumer.read_into(&mut body).await?;
     response.finish().await;
     Ok(None)
@@ -170,8 +177,9 @@ fn format_of(content_type: Option<&str>) -> Format {
 /// A page's plain bytes.
 pub struct Body<'a, 'c> {
     response: &'a mut Response<'c>,
-    told: &'a str,
+    terms: Terms<'a>,
     gzip: Option<Gzip>,
+    bytes: u64,
 }
 
 struct Gzip {
@@ -191,15 +199,31 @@ impl Gzip {
 }
 
 impl Body<'_, '_> {
-    /// Reads some plain bytes; zero means the page is complete.
+    /// Plain bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads some plain bytes; zero means the page is complete. Fails above the target's limit.
     pub async fn read(&mut self, out: &mut [u8]) -> Result<usize, ScrapeError> {
+        let count = self.read_plain(out).await?;
+        self.bytes += count as u64;
+        let limit = self.terms.body_limit;
+        if limit > 0 && self.bytes > limit {
+            let message = format!("page exceeds body_limit={limit}");
+            return Err(ScrapeError::new("body_limit", message));
+        }
+        Ok(count)
+    }
+
+    async fn read_plain(&mut self, out: &mut [u8]) -> Result<usize, ScrapeError> {
+        let told = self.terms.told;
         let Some(gzip) = &mut self.gzip else {
-            return read(self.response, self.told, out).await;
+            return read(self.response, told, out).await;
         };
         loop {
             if gzip.start == gzip.end && !gzip.ended {
-                (gzip.start, gzip.end) =
-                    (0, read(self.response, self.told, &mut gzip.input).await?);
+                (gzip.start, gzip.end) = (0, read(self.response, told, &mut gzip.input).await?);
                 gzip.ended = gzip.end == 0;
             }
             let waiting = &gzip.input[gzip.start..gzip.end];

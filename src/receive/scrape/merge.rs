@@ -6,9 +6,9 @@
 //! `<scrape_config>`, honor_labels). Empty values are no labels. The result is sorted.
 
 use crate::model::{insertion_sort, is_after, sort_labels, Label, NAME_LABEL};
+use crate::pipeline::add_absent;
 
 use super::series_labels::hash_names;
-use crate::pipeline::add_absent;
 
 const EXPORTED: &str = "exported_";
 
@@ -149,14 +149,14 @@ fn rename<'a>(
 ) {
     let kept = labels.iter().filter(|label| !label.value.is_empty());
     let (clashing, free): (Vec<&Label<'_>>, Vec<&Label<'_>>) =
-        kept.partition(|label| target.iter().any(|(own, _)| own == label.name));
+        kept.partition(|label| has(target, label.name));
     let mut clashing = clashing;
     // Shorter names are settled first.
     clashing.sort_by_key(|label| label.name.len());
     renamed.clear();
     for label in &clashing {
         let mut name = format!("{EXPORTED}{}", label.name);
-        while target.iter().any(|(own, _)| *own == name)
+        while has(target, &name)
             || free.iter().any(|label| label.name == name)
             || renamed.contains(&name)
         {
@@ -166,7 +166,7 @@ fn rename<'a>(
     }
     let renamed: &'a [String] = renamed;
     out.extend(free);
-    out.extend(target.iter().map(|(name, value)| Label::new(name, value)));
+    out.extend(target.iter().map(pair));
     let pairs = clashing.iter().zip(renamed);
     out.extend(pairs.map(|(label, name)| Label::new(name, label.value)));
 }

@@ -4,16 +4,21 @@
 //! the series table hashes. All counting of one scrape happens here.
 
 use std::mem;
+use std::rc::Rc;
 
 use crate::codec::prometheus::{Event, Format, ParseError, Parser, RawSample};
 use crate::model::{recycle, Family, Label, Sample};
-use crate::pipeline::Transaction;
+use crate::pipeline::{Added, Transaction};
 
 use super::filter::Filter;
 use super::merge::{Merged, Merger, Target};
 use super::series::Series;
 use super::series_labels::hash_values;
 use super::series_table::Seen;
+
+/// What of a page is plain in memory at a time; grows while a single line needs more. It also
+/// bounds how long one step of a scrape keeps the loop.
+pub const WINDOW_BYTES: usize = 32 * 1024;
 
 /// Samples further in the future are refused one by one, as Prometheus does.
 const FUTURE_MS_MAX: i64 = 10 * 60 * 1000;
@@ -137,20 +142,21 @@ impl Page {
         last: bool,
         into: &mut Into<'_>,
     ) -> Result<usize, PageError> {
-        let Page { parser, merged, merger, counts, family_has_samples } = self;
-        let added = into.transaction.added();
-        let track = Track { counts, family_has_samples, into, added: &added.labels };
-        let mut take = Take { merged, merger, track };
+        let (parser, mut take) = self.open(into);
         parser.parse(window, last, &mut |event| take.event(event))
     }
 
     /// Ends the page.
     pub fn finish(&mut self, into: &mut Into<'_>) -> Result<(), PageError> {
+        let (parser, mut take) = self.open(into);
+        parser.finish(&mut |event| take.event(event))
+    }
+
+    fn open<'a, 'b>(&'a mut self, into: &'a mut Into<'b>) -> (&'a mut Parser, Take<'a, 'b>) {
         let Page { parser, merged, merger, counts, family_has_samples } = self;
         let added = into.transaction.added();
-        let track = Track { counts, family_has_samples, into, added: &added.labels };
-        let mut take = Take { merged, merger, track };
-        parser.finish(&mut |event| take.event(event))
+        let track = Track { counts, family_has_samples, into };
+        (parser, Take { merged, merger, added, track })
     }
 }
 
@@ -158,6 +164,7 @@ impl Page {
 struct Take<'a, 'b> {
     merged: &'a mut Vec<Label<'static>>,
     merger: &'a mut Merger,
+    added: Rc<Added>,
     track: Track<'a, 'b>,
 }
 
@@ -173,7 +180,7 @@ impl Take<'_, '_> {
     }
 
     fn sample(&mut self, raw: &RawSample<'_>) -> Result<(), PageError> {
-        let Take { merged, merger, track } = self;
+        let Take { merged, merger, added, track } = self;
         let rules = track.into.rules;
         track.counts.scraped += 1;
         if !rules.filter.keeps(raw.name) {
@@ -185,8 +192,11 @@ impl Take<'_, '_> {
             return Err(PageError::SampleLimit(rules.sample_limit));
         }
         let mut labels = recycle(mem::take(*merged));
-        let target =
-            Target { labels: &rules.labels, honor_labels: rules.honor_labels, added: track.added };
+        let target = Target {
+            labels: &rules.labels,
+            honor_labels: rules.honor_labels,
+            added: &added.labels,
+        };
         let known = merger.merge(raw.name, raw.labels, raw.is_alike, target, &mut labels);
         let result = track.sample(raw, known, &labels);
         **merged = recycle(labels);
@@ -199,7 +209,6 @@ struct Track<'a, 'b> {
     counts: &'a mut Counts,
     family_has_samples: &'a mut bool,
     into: &'a mut Into<'b>,
-    added: &'a [(String, String)],
 }
 
 impl Track<'_, '_> {

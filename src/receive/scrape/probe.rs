@@ -13,9 +13,8 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// Fetches the page as a scrape would; the text says how much came, or why it did not.
 pub async fn probe(config: &Config, resolver: &Rc<Resolver>) -> Result<String, String> {
-    let timeout_s = config.timeout.as_secs_f64();
-    let mut source = Source::new(&config.url, &config.client, timeout_s, Rc::clone(resolver))?;
-    let mut probe = Probe { format: Format::Text, bytes: 0, bytes_max: config.body_limit };
+    let mut source = Source::new(config, Rc::clone(resolver))?;
+    let mut probe = Probe { format: Format::Text, bytes: 0 };
     match net::timeout(config.timeout, source.fetch(&mut probe)).await {
         Ok(Ok(())) => {
             let format = match probe.format {
@@ -25,7 +24,7 @@ pub async fn probe(config: &Config, resolver: &Rc<Resolver>) -> Result<String, S
             Ok(format!("200, {} bytes of {format}", probe.bytes))
         }
         Ok(Err(error)) => Err(error.message),
-        Err(Elapsed) => Err(format!("not complete after {timeout_s} s")),
+        Err(Elapsed) => Err(format!("not complete after {} s", config.timeout.as_secs_f64())),
     }
 }
 
@@ -33,8 +32,6 @@ pub async fn probe(config: &Config, resolver: &Rc<Resolver>) -> Result<String, S
 struct Probe {
     format: Format,
     bytes: u64,
-    /// Zero is no limit.
-    bytes_max: u64,
 }
 
 impl Consumer for Probe {
@@ -44,15 +41,8 @@ impl Consumer for Probe {
 
     async fn read_into(&mut self, body: &mut Body<'_, '_>) -> Result<(), ScrapeError> {
         let mut buffer = vec![0; READ_BYTES];
-        loop {
-            match body.read(&mut buffer).await? {
-                0 => return Ok(()),
-                count => self.bytes += count as u64,
-            }
-            if self.bytes_max > 0 && self.bytes > self.bytes_max {
-                let message = format!("page exceeds body_limit={}", self.bytes_max);
-                return Err(ScrapeError::new("body_limit", message));
-            }
-        }
+        while body.read(&mut buffer).await? > 0 {}
+        self.bytes = body.bytes();
+        Ok(())
     }
 }

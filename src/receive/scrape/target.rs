@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::config::Config;
 use super::fetch::{Body, Consumer, ScrapeError, Source};
 use super::filter::Filter;
-use super::page::{Into, Page, Rules};
+use super::page::{Into, Page, Rules, WINDOW_BYTES};
 use super::report::{self, Report};
 use super::schedule::Schedule;
 use super::series::Series;
@@ -17,8 +17,6 @@ use crate::net::{self, Notify};
 use crate::observe::Budget;
 use crate::pipeline::{Added, Pipeline, ReceiverAccount, Transaction};
 
-/// What of a page is plain in memory at a time; grows while a single line needs more.
-const WINDOW_BYTES: usize = 32 * 1024;
 const WINDOW_BYTES_MAX: usize = LINE_BYTES_MAX + WINDOW_BYTES;
 
 /// The last scrape, after the stop signal, may take this long.
@@ -64,7 +62,7 @@ impl Target {
         );
         Ok(Target {
             rules: rules(&config, ""),
-            source: Source::new(url, &config.client, config.timeout.as_secs_f64(), resolver)?,
+            source: Source::new(&config, resolver)?,
             schedule,
             clock: SampleClock::default(),
             page: Page::default(),
@@ -160,8 +158,7 @@ impl Target {
     ) -> Result<(), ScrapeError> {
         self.page.begin(Format::Text);
         let into = Into { rules: &self.rules, series: &mut self.series, transaction, timestamp_ms };
-        let body_limit = self.config.body_limit;
-        self.source.fetch(&mut Reading { page: &mut self.page, into, body_limit }).await
+        self.source.fetch(&mut Reading { page: &mut self.page, into }).await
     }
 
     async fn succeed(&mut self, mut transaction: Transaction, timestamp_ms: i64, report: &Report) {
@@ -261,7 +258,6 @@ fn rules(config: &Config, task_id: &str) -> Rules {
 struct Reading<'a> {
     page: &'a mut Page,
     into: Into<'a>,
-    body_limit: u64,
 }
 
 impl Consumer for Reading<'_> {
@@ -271,18 +267,14 @@ impl Consumer for Reading<'_> {
 
     async fn read_into(&mut self, body: &mut Body<'_, '_>) -> Result<(), ScrapeError> {
         let mut window = vec![0; WINDOW_BYTES];
-        let (mut filled, mut total) = (0, 0);
+        let mut filled = 0;
         loop {
             if filled == window.len() {
                 // A single line fills the window; the parser refuses it before this gets large.
                 window.resize((window.len() * 2).min(WINDOW_BYTES_MAX), 0);
             }
             let read = body.read(&mut window[filled..]).await?;
-            (filled, total) = (filled + read, total + read as u64);
-            if self.body_limit > 0 && total > self.body_limit {
-                let message = format!("page exceeds body_limit={}", self.body_limit);
-                return Err(ScrapeError::new("body_limit", message));
-            }
+            filled += read;
             let last = read == 0;
             let consumed = self
                 .page
@@ -295,7 +287,7 @@ impl Consumer for Reading<'_> {
             }
             net::yield_now().await;
         }
-        if total == 0 {
+        if body.bytes() == 0 {
             return Ok(());
         }
         self.page.finish(&mut self.into).map_err(ScrapeError::from)

@@ -78,6 +78,14 @@ impl Fixture {
         self.send_bytes(document.as_bytes()).await;
     }
 
+    /// Sends each once the ones before were accepted.
+    async fn send_in_turn(&self, documents: [&String; 3]) {
+        for (count, document) in (1..).zip(documents) {
+            self.send(document).await;
+            self.shows(&accepted(count)).await;
+        }
+    }
+
     async fn send_bytes(&self, document: &[u8]) {
         let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         socket.connect(self.address).unwrap();
@@ -182,22 +190,18 @@ fn without_any_exporter_documents_are_refused() {
     });
 }
 
+/// One document in progress gave way to its end.
+const SUPERSEDED_ONE: &str = "otlet_pipeline_dropped_items_total{receiver=\"xray\",\
+                              signal=\"traces\",reason=\"superseded\"} 1";
+
 #[test]
 fn a_segment_in_progress_waits_for_its_end() {
     net_run(async {
         let fixture = Fixture::open(Takes::Spans, &KEYS, None);
         let (open, done) = (segment(1, r#","in_progress":true"#), segment(1, r#","end_time":2"#));
         let left = segment(2, r#","in_progress":true"#);
-        for (count, document) in [&open, &left, &done].into_iter().enumerate() {
-            fixture.send(document).await;
-            fixture.shows(&accepted(count as u64 + 1)).await;
-        }
-        fixture
-            .shows(
-                "otlet_pipeline_dropped_items_total{receiver=\"xray\",signal=\"traces\",\
-                 reason=\"superseded\"} 1",
-            )
-            .await;
+        fixture.send_in_turn([&open, &left, &done]).await;
+        fixture.shows(SUPERSEDED_ONE).await;
         // Documents go at once; spans when they are complete, and at the end.
         let given = fixture.end().await;
         let expected =
@@ -212,16 +216,8 @@ fn a_segment_in_progress_that_its_end_overtook_is_no_second_span() {
         let fixture = Fixture::open(Takes::Spans, &KEYS, None);
         let (done, late) = (segment(1, r#","end_time":2"#), segment(1, r#","in_progress":true"#));
         let other = segment(2, r#","end_time":2"#);
-        for (count, document) in [&done, &late, &other].into_iter().enumerate() {
-            fixture.send(document).await;
-            fixture.shows(&accepted(count as u64 + 1)).await;
-        }
-        fixture
-            .shows(
-                "otlet_pipeline_dropped_items_total{receiver=\"xray\",signal=\"traces\",\
-                 reason=\"superseded\"} 1",
-            )
-            .await;
+        fixture.send_in_turn([&done, &late, &other]).await;
+        fixture.shows(SUPERSEDED_ONE).await;
         // The document passes, since X-Ray itself knows which of the two is the later one.
         let expected = [(done, Some(1), 1), (late, None, 1), (other, Some(1), 1)];
         assert_eq!(fixture.end().await, expected);
