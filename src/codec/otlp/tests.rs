@@ -98,6 +98,24 @@ fn bad_bodies() {
 }
 
 #[test]
+fn bad_bodies_that_look_usual() {
+    let truncated = "a field reaches past the end of its message";
+    let bad = |body: &[u8], reason| assert_eq!(checked(Signal::Traces, body), Err(reason));
+    // A fixed64 where a span's name belongs.
+    bad(&span(b"\x29\0\0\0\0\0\0\0\0"), "a field has the wrong wire type");
+    let attribute = |value: &[u8]| around(&[b"\x0a\x01k", value].concat());
+    items(Signal::Traces, &attribute(b"\x12\x05\x0a\x03GET"), 0);
+    // The text, then the value, longer and shorter than what is there.
+    bad(&attribute(b"\x12\x05\x0a\x04GET"), truncated);
+    bad(&attribute(b"\x12\x05\x0a\x02GET"), "a wire type is unknown");
+    bad(&attribute(b"\x12\x06\x0a\x03GET"), truncated);
+    bad(&attribute(b"\x12\x04\x0a\x03GET"), truncated);
+    // A number of eleven bytes.
+    let endless = b"\x12\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+    bad(&attribute(endless), "a varint is too long");
+}
+
+#[test]
 fn packed_fields() {
     let point = |data: u32, inside: &[u8]| {
         let mut body = Vec::new();
