@@ -103,7 +103,12 @@ impl Collector {
     }
 
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
-        let signal = signals.next().await;
+        // A task of its own, which is not asked again whenever anything happens.
+        let first = net::spawn(async {
+            let signal = signals.next().await;
+            (signal, signals)
+        });
+        let (signal, mut signals) = first.await;
         let deadline = Instant::now() + self.stop_timeout.saturating_sub(LAST_WORDS);
         log::info!("{signal}: stopping");
         self.admin.set_state(State::Stopping);

@@ -6,6 +6,7 @@
 //! form for `http` (RFC 9110 §9.3.6, RFC 9112 §3.2.2); it resolves the names then.
 
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use smol::Async;
 
 use super::dns::Resolver;
 use super::http1::head::{head_len, ResponseHead};
+use super::socket::Socket;
 use super::tls::{self, Tls};
 use super::url::{Scheme, Url};
 use super::{timeout, ClientConfig, Error, ErrorKind, Stream};
@@ -99,7 +101,7 @@ impl Connector {
         within(HANDSHAKE_MS_MAX, "tls handshake", handshake(tls, socket)).await.map_err(fail)
     }
 
-    async fn connect_through(&self, proxy: &Url) -> Result<Async<TcpStream>, Failure> {
+    async fn connect_through(&self, proxy: &Url) -> Result<Socket, Failure> {
         let mut socket = self.connect_tcp(proxy).await?;
         if self.tls.is_some() {
             let target = self.url.host_port();
@@ -108,18 +110,16 @@ impl Connector {
         Ok(socket)
     }
 
-    async fn connect_tcp(&self, url: &Url) -> Result<Async<TcpStream>, Failure> {
+    async fn connect_tcp(&self, url: &Url) -> Result<Socket, Failure> {
         let addresses = self.addresses(&url.host).await?;
         let share_ms = (CONNECT_MS_MAX / addresses.len().max(1) as u64).max(ADDRESS_MS_MIN);
         let (mut reasons, started) = (Vec::new(), Instant::now());
         for &ip in &addresses {
-            let attempt = Async::<TcpStream>::connect(SocketAddr::new(ip, url.port));
+            let attempt = connect(SocketAddr::new(ip, url.port));
             match timeout(Duration::from_millis(share_ms), attempt).await {
                 Ok(Ok(socket)) => {
                     let took_ms = started.elapsed().as_millis();
                     log::debug!("connected to {} at {ip} in {took_ms} ms", url.host_port());
-                    // Only a delay would be lost.
-                    let _ = socket.get_ref().set_nodelay(true);
                     return Ok(socket);
                 }
                 Ok(Err(error)) => reasons.push(error.to_string()),
@@ -138,6 +138,10 @@ impl Connector {
             Err(error) => Err((ErrorKind::Resolve, format!("resolve: {error}"))),
         }
     }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<Socket> {
+    Async::<TcpStream>::connect(address).await?.into_inner().and_then(Socket::new)
 }
 
 /// Why none of a host's addresses took the connection; each address and each reason once.
@@ -195,7 +199,7 @@ async fn within<T>(
         .unwrap_or_else(|_| Err((ErrorKind::Connect, format!("{what}: not done in {limit_ms} ms"))))
 }
 
-async fn handshake(tls: &Tls, socket: Async<TcpStream>) -> Result<Stream, Failure> {
+async fn handshake(tls: &Tls, socket: Socket) -> Result<Stream, Failure> {
     let fail = |reason: String| (ErrorKind::Tls, format!("tls handshake: {reason}"));
     let connector = tls.connector().map_err(fail)?;
     match connector.connect(tls.server_name(), socket).await {
@@ -205,7 +209,7 @@ async fn handshake(tls: &Tls, socket: Async<TcpStream>) -> Result<Stream, Failur
 }
 
 /// Asks a proxy for a tunnel to `target`.
-async fn open_tunnel(socket: &mut Async<TcpStream>, target: &str) -> Result<(), Failure> {
+async fn open_tunnel(socket: &mut Socket, target: &str) -> Result<(), Failure> {
     let fail = |reason: &dyn std::fmt::Display| {
         (ErrorKind::Connect, format!("CONNECT {target}: {reason}"))
     };

@@ -1,10 +1,11 @@
 //! Datagram sockets of a receiver, UDP and unix, on the event loop.
 //!
-//! A thin cover, so that no other room names async-io. Invariant: nothing here blocks; whoever
+//! Invariant: nothing here blocks; whoever
 //! drains with [`DatagramSocket::try_recv`] bounds the number of datagrams between two yields
 //! itself.
 
 use std::fs;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -12,9 +13,9 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use async_io::Async;
 use rustix::net::{recv, sockopt, RecvFlags};
 
+use super::epoll::Watched;
 use super::sys;
 
 /// Attempts to find a port that is free on both loopback addresses.
@@ -26,7 +27,7 @@ const PATH_MODE: u32 = 0o666;
 /// One socket that receives.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    socket: Async<OwnedFd>,
+    socket: Watched<OwnedFd>,
     /// Of a unix socket; removed with it.
     path: Option<PathBuf>,
 }
@@ -81,12 +82,12 @@ impl DatagramSocket {
     }
 
     fn new(socket: OwnedFd, path: Option<PathBuf>) -> io::Result<DatagramSocket> {
-        Ok(DatagramSocket { socket: Async::new(socket)?, path })
+        Ok(DatagramSocket { socket: Watched::new(socket)?, path })
     }
 
     /// Waits until there is a datagram.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
+    pub async fn readable(&self) {
+        poll_fn(|context| self.socket.poll_readable(context)).await;
     }
 
     /// One datagram that is already there, else `None`: the length it had, which may be more than
@@ -97,7 +98,10 @@ impl DatagramSocket {
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             return match recv(self.socket.get_ref(), &mut *buffer, flags) {
                 Ok((_, length)) => Ok(Some(length)),
-                Err(rustix::io::Errno::AGAIN) => Ok(None),
+                Err(rustix::io::Errno::AGAIN) => {
+                    self.socket.input_is_empty();
+                    Ok(None)
+                }
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => Err(error.into()),
             };
@@ -169,7 +173,7 @@ mod tests {
         for (socket, ip) in sockets.iter().zip(targets) {
             let client = UdpSocket::bind((ip, 0)).unwrap();
             client.send_to(b"a:1|c", (ip, address.port())).unwrap();
-            run(async { socket.readable().await.unwrap() });
+            run(async { socket.readable().await });
             let mut buffer = [0; 3];
             assert_eq!(socket.try_recv(&mut buffer).unwrap(), Some(5), "the length it had");
             assert_eq!((socket.try_recv(&mut buffer).unwrap(), &buffer), (None, b"a:1"));

@@ -1,8 +1,9 @@
 //! The event loop: one executor on one thread, and one heap of timers behind one wake-up.
 //!
-//! async-io starts one helper thread of its own at first use; there is no other. Timers that fall
-//! within [`COALESCE_MS`] of each other fire together, so that an idle program sleeps. The longest
-//! run between two yields is kept and shown as `otlet_loop_stall_seconds_max`.
+//! It sleeps in `epoll`. async-io starts one helper thread of its own at first use; there is no
+//! other. Timers that fall within [`COALESCE_MS`] of each other fire together, so that an idle
+//! program sleeps. The longest run between two yields is kept and shown as
+//! `otlet_loop_stall_seconds_max`.
 //!
 //! Everything here belongs to the thread that called [`run`].
 
@@ -13,14 +14,16 @@ use std::pin::{pin, Pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
 use smol::LocalExecutor;
 
-use super::Notify;
+use super::epoll::with_epoll;
 
 /// Timers due within this time of an expired one fire with it. Longer sleeps may thus end this much
 /// early or late; nothing here measures by sleeping.
 const COALESCE_MS: u64 = 1;
+
+/// Time between two looks at sockets and timers while tasks have work.
+const TURN_MS: u64 = 1;
 
 /// A spawned task; dropping it cancels it, `detach` lets it run on.
 pub type Task<T> = smol::Task<T>;
@@ -34,12 +37,6 @@ struct Timers {
     /// Due time and a number that keeps equal times apart.
     waiting: RefCell<BTreeMap<(Instant, u64), Waker>>,
     next_number: Cell<u64>,
-    /// When the loop is going to wake up. Never later than the first timer, and earlier when that
-    /// one was dropped: waking once for nothing costs less than arming the system's timer anew for
-    /// every request.
-    armed: Cell<Option<Instant>>,
-    /// Told when a timer arrives that is due before the loop would wake up.
-    earlier: Notify,
 }
 
 thread_local! {
@@ -52,19 +49,35 @@ thread_local! {
 pub fn run<T>(main: impl Future<Output = T>) -> T {
     // On the heap: the layers above it would each hold a copy on the stack.
     let mut main = Box::pin(main);
-    EXECUTOR.with(|executor| {
-        smol::block_on(executor.run(async {
-            let mut timers = pin!(drive_timers());
-            poll_fn(|context| {
-                let result = timed(|| main.as_mut().poll(context));
-                if result.is_pending() {
-                    let _ = timers.as_mut().poll(context);
-                }
-                result
-            })
-            .await
-        }))
+    with_epoll(|epoll| {
+        let waker = epoll.waker();
+        let mut context = Context::from_waker(&waker);
+        loop {
+            epoll.stay_awake();
+            if let Poll::Ready(result) = timed(|| main.as_mut().poll(&mut context)) {
+                return result;
+            }
+            EXECUTOR.with(|executor| {
+                let is_done = take_turn(executor);
+                // Asked once more it leaves the waker with the executor, for as long as it lives.
+                let mut next = pin!(executor.tick());
+                let may_sleep = is_done && next.as_mut().poll(&mut context).is_pending();
+                epoll.sleep(if may_sleep { until_next_timer() } else { Some(Duration::ZERO) });
+            });
+            fire(Instant::now());
+        }
     })
+}
+
+/// Runs tasks for about [`TURN_MS`]; true if none is left to run.
+fn take_turn(executor: &LocalExecutor<'_>) -> bool {
+    let end = Instant::now() + Duration::from_millis(TURN_MS);
+    while executor.try_tick() {
+        if Instant::now() >= end {
+            return false;
+        }
+    }
+    true
 }
 
 /// Starts a task on this thread.
@@ -139,38 +152,26 @@ fn timed<T>(poll: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Fires due timers and sleeps until the next, for ever.
-async fn drive_timers() {
-    loop {
-        let next = fire(Instant::now());
-        let arrived = TIMERS.with(|timers| {
-            timers.armed.set(next);
-            timers.earlier.clone()
-        });
-        let wait = async {
-            match next {
-                Some(due) => drop(Timer::at(due).await),
-                None => std::future::pending().await,
-            }
-        };
-        either(wait, arrived.notified()).await;
-    }
+/// The time from now to the first timer.
+fn until_next_timer() -> Option<Duration> {
+    TIMERS.with(|timers| {
+        let waiting = timers.waiting.borrow();
+        let (due, _) = waiting.keys().next()?;
+        Some(due.saturating_duration_since(Instant::now()))
+    })
 }
 
-/// Wakes every timer that is due or nearly so; returns when the next one is.
-fn fire(now: Instant) -> Option<Instant> {
+/// Wakes every timer that is due; when one is, those nearly due with it.
+fn fire(now: Instant) {
     TIMERS.with(|timers| {
-        let horizon = now + Duration::from_millis(COALESCE_MS);
         let mut waiting = timers.waiting.borrow_mut();
-        let first = waiting.keys().next().map(|(due, _)| *due)?;
-        if first <= now {
-            let later = waiting.split_off(&(horizon, 0));
+        if waiting.keys().next().is_some_and(|(due, _)| *due <= now) {
+            let later = waiting.split_off(&(now + Duration::from_millis(COALESCE_MS), 0));
             for waker in std::mem::replace(&mut *waiting, later).into_values() {
                 waker.wake();
             }
         }
-        waiting.keys().next().map(|(due, _)| *due)
-    })
+    });
 }
 
 /// A timer in the heap.
@@ -197,10 +198,6 @@ impl Future for Sleep {
                 self.number = Some(number);
             }
             waiting.insert((self.due, number), context.waker().clone());
-            if timers.armed.get().is_none_or(|armed| self.due < armed) {
-                timers.armed.set(Some(self.due));
-                timers.earlier.notify();
-            }
             Poll::Pending
         })
     }

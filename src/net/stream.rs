@@ -5,13 +5,13 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 
 use futures_rustls::client::TlsStream;
 use smol::io::{AsyncRead, AsyncWrite};
-use smol::Async;
+
+use super::socket::Socket;
 
 /// Pieces handed to the system in one call.
 const PIECES_MAX: usize = 16;
@@ -19,8 +19,8 @@ const PIECES_MAX: usize = 16;
 /// An established connection.
 #[derive(Debug)]
 pub enum Stream {
-    Plain(Async<TcpStream>),
-    Tls(Box<TlsStream<Async<TcpStream>>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Stream {
@@ -51,8 +51,16 @@ impl Stream {
     /// True while an idle connection is open and silent: a readable one was closed by the peer, or
     /// holds bytes that nobody asked for.
     pub async fn is_quiet(&mut self) -> bool {
+        self.socket().doubt_input();
         let mut byte = [0];
         smol::future::poll_once(self.read(&mut byte)).await.is_none()
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => tls.get_ref().0,
+        }
     }
 
     pub fn poll_read(
@@ -73,6 +81,9 @@ impl Stream {
         buffer: &mut Vec<u8>,
         bytes_max: usize,
     ) -> Poll<io::Result<usize>> {
+        if let Stream::Plain(socket) = self {
+            return socket.poll_append(context, buffer, bytes_max);
+        }
         let start = buffer.len();
         buffer.resize(start + bytes_max, 0);
         let read = self.poll_read(context, &mut buffer[start..]);
@@ -104,7 +115,7 @@ impl Stream {
 
     pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Plain(socket) => Poll::Ready(socket.get_ref().shutdown(Shutdown::Write)),
+            Stream::Plain(socket) => Poll::Ready(socket.shutdown()),
             Stream::Tls(tls) => Pin::new(&mut **tls).poll_close(context),
         }
     }

@@ -8,6 +8,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
+use rustix::net::RecvFlags;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 #[cfg(any(test, all(libc_leaves, panic = "abort")))]
@@ -40,6 +41,18 @@ pub fn keep_free_memory() -> bool {
     {
         false
     }
+}
+
+/// Appends what a socket holds, at most `bytes_max`, to memory that nothing has cleared before.
+pub fn recv_append(socket: impl AsFd, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
+    out.reserve(bytes_max);
+    let start = out.len();
+    let room = out.spare_capacity_mut().get_mut(..bytes_max).unwrap_or_default();
+    let ((got, _), _) = rustix::net::recv(socket, room, RecvFlags::empty())?;
+    let count = got.len();
+    // SAFETY: recv(2) has filled that many bytes behind the old end, inside the capacity.
+    unsafe { out.set_len(start + count) };
+    Ok(count)
 }
 
 /// Gives free memory back to the system; true if any was given.
@@ -177,6 +190,23 @@ mod tests {
     }
 
     #[cfg(target_env = "gnu")]
+    #[test]
+    fn received_bytes_are_appended_up_to_their_bound() {
+        use std::os::unix::net::UnixStream;
+        let (sender, receiver) = UnixStream::pair().unwrap();
+        std::io::Write::write_all(&mut &sender, b"abcdef").unwrap();
+        let mut bytes = b"> ".to_vec();
+        assert_eq!(recv_append(&receiver, &mut bytes, 4).unwrap(), 4);
+        assert_eq!(bytes, b"> abcd");
+        assert_eq!(recv_append(&receiver, &mut bytes, 4).unwrap(), 2);
+        assert_eq!(bytes, b"> abcdef");
+        receiver.set_nonblocking(true).unwrap();
+        let error = recv_append(&receiver, &mut bytes, 4).unwrap_err();
+        assert_eq!((error.kind(), bytes.len()), (io::ErrorKind::WouldBlock, 8));
+        drop(sender);
+        assert_eq!(recv_append(&receiver, &mut bytes, 4).unwrap(), 0);
+    }
+
     #[test]
     fn trimming_gives_back_what_lies_below_a_live_block() {
         let blocks: Vec<Vec<u8>> = (0..640).map(|_| vec![1; 50_000]).collect();

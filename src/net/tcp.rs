@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use smol::Async;
 
+use super::socket::Socket;
 use super::{sleep, Stream};
 
 /// Pause after accepting failed, most likely for want of file descriptors.
@@ -64,10 +65,9 @@ impl Listener {
     pub async fn accept(&self) -> (Stream, SocketAddr) {
         loop {
             let accepted = poll_fn(|context| self.poll_accept(context)).await;
-            match accepted.and_then(|(socket, peer)| {
-                socket.set_nodelay(true)?;
-                Ok((Stream::Plain(Async::new(socket)?), peer))
-            }) {
+            match accepted
+                .and_then(|(socket, peer)| Ok((Stream::Plain(Socket::new(socket)?), peer)))
+            {
                 Ok(connection) => return connection,
                 Err(error) => {
                     log::warn!("{}: cannot accept a connection: {error}", self.local_addr);

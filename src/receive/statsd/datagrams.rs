@@ -59,9 +59,7 @@ impl Source {
                     if received > 0 && received < BUSY_DATAGRAMS {
                         net::sleep(NAP).await;
                     }
-                    if self.socket.readable().await.is_err() {
-                        net::sleep(ERROR_PAUSE).await;
-                    }
+                    self.socket.readable().await;
                 }
                 Err(error) => {
                     log::warn!("statsd: {}: {error}", self.name);

@@ -51,11 +51,7 @@ impl Source {
             match self.turn(&intake) {
                 Ok(Turn::More) => net::yield_now().await,
                 Ok(Turn::Last) => net::sleep(NAP).await,
-                Ok(Turn::Nothing) => {
-                    if self.socket.readable().await.is_err() {
-                        net::sleep(ERROR_PAUSE).await;
-                    }
-                }
+                Ok(Turn::Nothing) => self.socket.readable().await,
                 Err(error) => {
                     log::warn!("xray: {error}");
                     net::sleep(ERROR_PAUSE).await;
