@@ -214,6 +214,18 @@ fn at_most_16_bytes_per_series() {
 }
 
 #[test]
+fn series_that_come_and_go_leave_nothing_behind() {
+    let mut table = SeriesTable::new();
+    for round in 0..3_000 {
+        // One is new, one is gone.
+        scrape(&mut table, round..round + 1_000);
+        finish(&mut table, true);
+        assert_eq!(table.len(), 1_000);
+        assert!(table.bytes() <= 16 * 1_000, "{} bytes in round {round}", table.bytes());
+    }
+}
+
+#[test]
 fn a_full_table_takes_no_more() {
     let mut table = SeriesTable::new();
     table.begin();
