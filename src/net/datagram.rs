@@ -82,7 +82,7 @@ impl DatagramSocket {
     }
 
     fn new(socket: OwnedFd, path: Option<PathBuf>) -> io::Result<DatagramSocket> {
-        Ok(DatagramSocket { socket: Watched::new(socket)?, path })
+        Ok(DatagramSocket { socket: Watched::receiver(socket)?, path })
     }
 
     /// Waits until there is a datagram.

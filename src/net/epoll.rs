@@ -1,10 +1,10 @@
 //! The loop's own epoll(7): sockets that wait often, and where the thread sleeps.
 //!
-//! A socket is registered once, edge-triggered, and what is known of it is kept: whether the next
-//! call may find something. So a wait costs no system call of its own, and neither does a sleep
-//! beside epoll_wait(2). async-io arms a descriptor anew for each wait and its timer and notifier
-//! for each sleep, which for a relayed request is more than reading and writing it; what waits
-//! once in a while is left to it: accepting, connecting, names, signals, standard output.
+//! A connection is registered once, edge-triggered, and what is known of it is kept: whether the
+//! next call may find something. So a wait costs no system call of its own, and neither does a
+//! sleep beside epoll_wait(2). async-io arms a descriptor anew for each wait and its timer and
+//! notifier for each sleep, which for a relayed request is more than reading and writing it; what
+//! waits once in a while is left to it: accepting, connecting, names, signals, standard output.
 //!
 //! async-io then works on its helper thread, whose only deed here is [`Unpark::wake_by_ref`].
 //!
@@ -23,12 +23,20 @@ use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{eventfd, EventfdFlags, Timespec};
+use rustix::io::Errno;
 
 /// Events taken from the system at once.
 const EVENTS_MAX: usize = 64;
 
 /// The longest sleep, well inside what epoll_wait(2) can be told.
 const SLEEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of a connection: each change is told once.
+const CHANGES: EventFlags =
+    EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
+
+/// Of a datagram socket: input is told once after each wait, and nothing while nobody waits.
+const ONE_INPUT: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
 
 /// The number of the descriptor through which other threads end a sleep.
 const UNPARK: u64 = u64::MAX;
@@ -43,10 +51,13 @@ pub(super) struct Epoll {
 }
 
 thread_local! {
-    static EPOLL: Epoll = Epoll::new().unwrap_or_else(|error| {
-        log::error!("cannot wait for sockets: {error}");
-        std::process::exit(1);
-    });
+    static EPOLL: Epoll = Epoll::new().unwrap_or_else(|error| give_up(error));
+}
+
+/// Without it there is nothing that the program could do.
+fn give_up(error: io::Error) -> ! {
+    log::error!("cannot wait for sockets: {error}");
+    std::process::exit(1);
 }
 
 /// Calls `step` with this thread's epoll.
@@ -90,8 +101,11 @@ impl Epoll {
         let mut events = self.events.borrow_mut();
         events.clear();
         let spare = rustix::buffer::spare_capacity(&mut events);
-        // Interrupted by a signal is awake; nothing else can fail here (epoll_wait(2)).
-        let _ = epoll::wait(&self.epoll, spare, limit.as_ref());
+        match epoll::wait(&self.epoll, spare, limit.as_ref()) {
+            // A signal's handler ran.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => give_up(error.into()),
+        }
         for event in events.iter() {
             // A packed structure: its fields are copied out.
             let (data, flags) = (event.data, event.flags);
@@ -103,11 +117,10 @@ impl Epoll {
         }
     }
 
-    fn add(&self, socket: impl AsFd) -> io::Result<(usize, Rc<Readiness>)> {
+    fn add(&self, socket: impl AsFd, flags: EventFlags) -> io::Result<(usize, Rc<Readiness>)> {
         let readiness = Rc::new(Readiness::default());
         let mut watched = self.watched.borrow_mut();
         let number = watched.iter().position(Option::is_none).unwrap_or(watched.len());
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, socket, EventData::new_u64(number as u64), flags)?;
         let entry = Some(Rc::clone(&readiness));
         match watched.get_mut(number) {
@@ -115,6 +128,11 @@ impl Epoll {
             None => watched.push(entry),
         }
         Ok((number, readiness))
+    }
+
+    fn arm(&self, socket: impl AsFd, number: usize) {
+        // Cannot fail for a socket that is registered (epoll_ctl(2)).
+        let _ = epoll::modify(&self.epoll, socket, EventData::new_u64(number as u64), ONE_INPUT);
     }
 
     fn remove(&self, socket: impl AsFd, number: usize) {
@@ -227,15 +245,28 @@ impl Direction {
 pub(super) struct Watched<T: AsFd> {
     socket: T,
     number: usize,
+    /// Each wait arms it anew.
+    is_armed_by_wait: bool,
     readiness: Rc<Readiness>,
 }
 
 impl<T: AsFd> Watched<T> {
-    /// Makes it non-blocking and registers it.
-    pub fn new(socket: T) -> io::Result<Watched<T>> {
+    /// Makes a connection non-blocking and registers it.
+    pub fn connection(socket: T) -> io::Result<Watched<T>> {
+        Watched::new(socket, CHANGES)
+    }
+
+    /// The same for a socket that only receives, and whose input does not end a sleep as long as
+    /// nobody waits for it: see [`Watched::poll_readable`].
+    pub fn receiver(socket: T) -> io::Result<Watched<T>> {
+        Watched::new(socket, ONE_INPUT)
+    }
+
+    fn new(socket: T, flags: EventFlags) -> io::Result<Watched<T>> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        let (number, readiness) = EPOLL.with(|epoll| epoll.add(&socket))?;
-        Ok(Watched { socket, number, readiness })
+        let (number, readiness) = EPOLL.with(|epoll| epoll.add(&socket, flags))?;
+        let is_armed_by_wait = flags.contains(EventFlags::ONESHOT);
+        Ok(Watched { socket, number, is_armed_by_wait, readiness })
     }
 
     pub fn get_ref(&self) -> &T {
@@ -244,7 +275,11 @@ impl<T: AsFd> Watched<T> {
 
     /// Ready when input may be there.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.readiness.input.poll_ready(context)
+        let is_ready = self.readiness.input.poll_ready(context);
+        if is_ready.is_pending() && self.is_armed_by_wait {
+            EPOLL.with(|epoll| epoll.arm(&self.socket, self.number));
+        }
+        is_ready
     }
 
     /// Calls until there is input; `call` must not block.
@@ -271,7 +306,8 @@ impl<T: AsFd> Watched<T> {
     }
 
     /// Notes that a stream gave less than was asked for: that was all there is until the next edge,
-    /// unless the last one has been (epoll(7), question 9).
+    /// unless the last one has been (epoll(7), question 9). A read also stops at urgent data
+    /// (tcp(7)), which no protocol here has: a peer that sends it waits for its next segment.
     pub fn input_was_short(&self) {
         if !self.readiness.is_over.get() {
             self.input_is_empty();
@@ -292,199 +328,5 @@ impl<T: AsFd> Drop for Watched<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::{run, sleep, spawn, yield_now};
-    use std::future::poll_fn;
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::task::Poll;
-
-    fn pair() -> (TcpStream, Rc<Watched<TcpStream>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (own, _) = listener.accept().unwrap();
-        (peer, Rc::new(Watched::new(own).unwrap()))
-    }
-
-    /// At most so many bytes, as a stream reads them.
-    async fn read(socket: &Watched<TcpStream>, bytes_max: usize) -> Vec<u8> {
-        let mut bytes = vec![0; bytes_max];
-        let read =
-            poll_fn(|context| socket.poll_input(context, |mut stream| stream.read(&mut bytes)));
-        let count = read.await.unwrap();
-        if (1..bytes_max).contains(&count) {
-            socket.input_was_short();
-        }
-        bytes.truncate(count);
-        bytes
-    }
-
-    #[test]
-    fn input_wakes_who_waits_for_it_each_time() {
-        let (mut peer, own) = pair();
-        run(async {
-            let reader = {
-                let own = Rc::clone(&own);
-                spawn(async move {
-                    let (first, second) = (read(&own, 10).await, read(&own, 2).await);
-                    [first, second, read(&own, 10).await]
-                })
-            };
-            for text in ["one", "two!"] {
-                sleep(Duration::from_millis(2)).await;
-                assert!(!reader.is_finished());
-                peer.write_all(text.as_bytes()).unwrap();
-            }
-            assert_eq!(reader.await, [b"one".to_vec(), b"tw".to_vec(), b"o!".to_vec()]);
-        });
-    }
-
-    #[test]
-    fn an_end_that_came_with_the_last_bytes_is_seen_behind_them() {
-        run(async {
-            for pause_ms in [0, 2] {
-                let (mut peer, own) = pair();
-                peer.write_all(b"last").unwrap();
-                drop(peer);
-                // With a pause, the one edge tells of both.
-                sleep(Duration::from_millis(pause_ms)).await;
-                assert_eq!(read(&own, 10).await, b"last");
-                assert_eq!(read(&own, 10).await, b"");
-            }
-            // And one that comes while its reader waits.
-            let (peer, own) = pair();
-            let reader = spawn(async move { read(&own, 10).await });
-            sleep(Duration::from_millis(2)).await;
-            drop(peer);
-            assert_eq!(reader.await, b"");
-        });
-    }
-
-    #[test]
-    fn output_that_was_not_taken_goes_on_when_the_peer_has_read() {
-        const BYTES: usize = 32 << 20;
-        let (mut peer, own) = pair();
-        let reading = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            peer.read_to_end(&mut bytes).unwrap();
-            bytes.len()
-        });
-        run(async {
-            let chunk = vec![7; BYTES];
-            let (mut sent, mut waits) = (0, 0);
-            while sent < BYTES {
-                sent += poll_fn(|context| {
-                    let written = own.poll_output(context, |mut own| own.write(&chunk[sent..]));
-                    waits += usize::from(written.is_pending());
-                    written
-                })
-                .await
-                .unwrap();
-            }
-            assert!(waits > 0, "more than the system takes at once");
-        });
-        drop(own);
-        assert_eq!(reading.join().unwrap(), BYTES);
-    }
-
-    #[test]
-    fn a_reset_wakes_reader_and_writer() {
-        let (peer, own) = pair();
-        rustix::net::sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
-        run(async {
-            let error = |own: Rc<Watched<TcpStream>>, is_output: bool| async move {
-                let fails = |context: &mut Context<'_>| match is_output {
-                    true => own.poll_output(context, |mut own| own.write(&[0; 65_536])),
-                    false => own.poll_input(context, |mut own| own.read(&mut [0])),
-                };
-                loop {
-                    // What is written before the reset fills the system's buffers.
-                    match poll_fn(fails).await {
-                        Ok(count) if count > 0 => {}
-                        ended => return ended.map_err(|error| error.kind()),
-                    }
-                }
-            };
-            let writer = spawn(error(Rc::clone(&own), true));
-            let reader = spawn(error(own, false));
-            sleep(Duration::from_millis(5)).await;
-            assert!(!writer.is_finished() && !reader.is_finished());
-            drop(peer);
-            // One of them gets the reset itself, the other what is left: an end, a broken pipe.
-            let ends = [reader.await, writer.await];
-            assert!(ends.contains(&Err(io::ErrorKind::ConnectionReset)), "{ends:?}");
-        });
-    }
-
-    #[test]
-    fn a_free_number_is_taken_again_and_hears_nothing_old() {
-        run(async {
-            let (mut first_peer, first) = pair();
-            let number = first.number;
-            first_peer.write_all(b"old").unwrap();
-            drop(first);
-            let (mut peer, second) = pair();
-            assert_eq!(second.number, number);
-            let reader = spawn(async move { read(&second, 10).await });
-            sleep(Duration::from_millis(2)).await;
-            assert!(!reader.is_finished());
-            peer.write_all(b"new").unwrap();
-            assert_eq!(reader.await, b"new");
-        });
-    }
-
-    #[test]
-    fn sockets_are_looked_at_while_tasks_are_busy() {
-        let (mut peer, own) = pair();
-        run(async {
-            let busy = spawn(async {
-                loop {
-                    yield_now().await;
-                }
-            });
-            let reader = spawn(async move { read(&own, 10).await });
-            sleep(Duration::from_millis(2)).await;
-            peer.write_all(b"here").unwrap();
-            assert_eq!(reader.await, b"here");
-            drop(busy);
-        });
-    }
-
-    #[test]
-    fn another_thread_ends_a_sleep_and_an_earlier_call_prevents_it() {
-        with_epoll(|epoll| {
-            epoll.stay_awake();
-            epoll.waker().wake();
-            epoll.sleep(None);
-            epoll.stay_awake();
-            let waker = epoll.waker();
-            let thread = std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(5));
-                waker.wake();
-            });
-            epoll.sleep(None);
-            thread.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn doubt_asks_the_system_again() {
-        let (peer, own) = pair();
-        run(async {
-            let poll_read = async |expected: bool| {
-                let is_ready = poll_fn(|context| {
-                    let read = own.poll_input(context, |mut own| own.read(&mut [0]));
-                    Poll::Ready(read.is_ready())
-                });
-                assert_eq!(is_ready.await, expected);
-            };
-            poll_read(false).await;
-            drop(peer);
-            // Known only once the loop has slept.
-            poll_read(false).await;
-            own.doubt_input();
-            poll_read(true).await;
-        });
-    }
-}
+#[path = "epoll_tests.rs"]
+mod tests;

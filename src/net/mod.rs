@@ -21,7 +21,6 @@ pub mod stream;
 pub mod sys;
 pub mod tcp;
 pub mod tls;
-pub mod udp;
 pub mod url;
 
 pub use client_config::{ClientConfig, Secrets};
@@ -37,5 +36,4 @@ pub use signals::{Signal, Signals};
 pub use stdio::writable;
 pub use stream::Stream;
 pub use tcp::Listener;
-pub use udp::UdpSocket;
 pub use url::{Scheme, Url};

@@ -18,7 +18,7 @@ impl Socket {
     /// Takes over an established connection; segments leave at once from here on (TCP_NODELAY).
     pub fn new(stream: TcpStream) -> io::Result<Socket> {
         stream.set_nodelay(true)?;
-        Watched::new(stream).map(Socket)
+        Watched::connection(stream).map(Socket)
     }
 
     /// Appends what is there, at most `bytes_max`; 0 means that the peer has finished.

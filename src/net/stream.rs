@@ -29,6 +29,12 @@ impl Stream {
         poll_fn(|context| self.poll_read(context, buffer)).await
     }
 
+    /// Reads what the system has at this moment; None if that is nothing.
+    pub async fn read_now(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        self.doubt_input();
+        smol::future::poll_once(self.read(buffer)).await
+    }
+
     /// Writes all pieces, in order.
     pub async fn write_all(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
         let mut outgoing = Outgoing::new(&[], pieces);
@@ -51,9 +57,12 @@ impl Stream {
     /// True while an idle connection is open and silent: a readable one was closed by the peer, or
     /// holds bytes that nobody asked for.
     pub async fn is_quiet(&mut self) -> bool {
+        self.read_now(&mut [0]).await.is_none()
+    }
+
+    /// Has the next read ask the system, even if there was nothing a moment ago.
+    pub(super) fn doubt_input(&self) {
         self.socket().doubt_input();
-        let mut byte = [0];
-        smol::future::poll_once(self.read(&mut byte)).await.is_none()
     }
 
     fn socket(&self) -> &Socket {

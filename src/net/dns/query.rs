@@ -6,7 +6,7 @@
 //! it is asked again at once without, and later rounds do without, for middleboxes that swallow it.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use async_io::Async;
@@ -15,7 +15,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::message::{Family, FullName, Query, Reply};
 use super::resolv_conf::ResolvConf;
-use crate::net::{timeout, UdpSocket};
+use crate::net::timeout;
 
 /// Receive buffer; no server sends more than was offered.
 const UDP_BYTES_MAX: usize = 4096;
@@ -115,8 +115,8 @@ async fn over_udp(server: SocketAddr, query: &Query, edns: bool) -> io::Result<R
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-    socket.connect(server)?;
+    let socket = Async::<UdpSocket>::bind(SocketAddr::new(any, 0))?;
+    socket.get_ref().connect(server)?;
     socket.send(&query.encode(edns).map_err(io::Error::other)?).await?;
     let mut buffer = vec![0; UDP_BYTES_MAX];
     for _ in 0..STRANGERS_MAX {

@@ -78,6 +78,12 @@ impl Connection {
         }
     }
 
+    /// The same if the system has it at this moment.
+    pub(super) async fn head_at_hand(&mut self) -> Option<Result<RequestHead, Answer>> {
+        self.stream.doubt_input();
+        smol::future::poll_once(self.next_head()).await.flatten()
+    }
+
     async fn read_head(&mut self) -> Option<Result<RequestHead, Answer>> {
         let mut scanned = 0;
         loop {

@@ -96,7 +96,14 @@ where
             occupant.stopped().await;
             None
         };
-        let Some(begun) = either(connection.next_head(), stopped).await else { return };
+        let begun = match either(connection.next_head(), stopped).await {
+            Some(begun) => begun,
+            // A request that is here already is answered.
+            None => match connection.head_at_hand().await {
+                Some(begun) => begun,
+                None => return,
+            },
+        };
         occupant.set_idle(None);
         let refusal = match begun.and_then(|head| Incoming::new(&mut connection, head)) {
             Ok(mut incoming) => {

@@ -131,7 +131,7 @@ extern "C" fn __sysconf(name: c_int) -> c_long {
     sysconf(name)
 }
 
-/// Processors, by which malloc limits its arenas; one thread allocates.
+/// Processors, by which malloc limits its arenas; hardly more than one thread allocates.
 #[cfg_attr(not(test), no_mangle)]
 extern "C" fn __get_nprocs() -> c_int {
     1

@@ -75,10 +75,10 @@ async fn serve(hub: Rc<Hub>, mut stream: Stream, peer: String, stop: Notify) {
     let mut buffer = vec![0; LINE_BYTES_MAX];
     let (mut filled, mut stopping) = (0, false);
     loop {
-        let read = async { stream.read(&mut buffer[filled..]).await.ok() };
         let read = match stopping {
-            true => net::timeout(Duration::ZERO, read).await.ok().flatten(),
+            true => stream.read_now(&mut buffer[filled..]).await.and_then(Result::ok),
             false => {
+                let read = async { stream.read(&mut buffer[filled..]).await.ok() };
                 let stopped = async {
                     stop.notified().await;
                     None

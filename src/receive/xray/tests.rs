@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::*;
 use crate::aws::environment::tests::environment;
 use crate::codec::otlp::{validate, Signal};
 use crate::net::http1::{Answer, Client, Incoming, Request};
-use crate::net::{sleep, timeout, ClientConfig, UdpSocket, Url};
+use crate::net::{sleep, timeout, ClientConfig, Url};
 
 const KEYS: [(&str, &str); 4] = [
     ("AWS_ACCESS_KEY_ID", "AKIA1"),
@@ -87,11 +87,11 @@ impl Fixture {
     }
 
     async fn send_bytes(&self, document: &[u8]) {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(self.address).unwrap();
         let mut datagram = b"{\"format\":\"json\",\"version\":1}\n".to_vec();
         datagram.extend_from_slice(document);
-        socket.send(&datagram).await.unwrap();
+        socket.send(&datagram).unwrap();
     }
 
     /// Waits until the page of metrics has this line.
