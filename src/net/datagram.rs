@@ -1,8 +1,7 @@
 //! Datagram sockets of a receiver, UDP and unix, on the event loop.
 //!
-//! Invariant: nothing here blocks; whoever
-//! drains with [`DatagramSocket::try_recv`] bounds the number of datagrams between two yields
-//! itself.
+//! Invariant: nothing here blocks; whoever drains with [`DatagramSocket::try_recv`] bounds the
+//! number of datagrams between two yields itself.
 
 use std::fs;
 use std::future::poll_fn;

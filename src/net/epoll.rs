@@ -51,18 +51,13 @@ pub(super) struct Epoll {
 }
 
 thread_local! {
-    static EPOLL: Epoll = Epoll::new().unwrap_or_else(|error| give_up(error));
+    pub(super) static EPOLL: Epoll = Epoll::new().unwrap_or_else(|error| give_up(error));
 }
 
 /// Without it there is nothing that the program could do.
 fn give_up(error: io::Error) -> ! {
     log::error!("cannot wait for sockets: {error}");
     std::process::exit(1);
-}
-
-/// Calls `step` with this thread's epoll.
-pub(super) fn with_epoll<T>(step: impl FnOnce(&Epoll) -> T) -> T {
-    EPOLL.with(step)
 }
 
 impl Epoll {

@@ -186,7 +186,7 @@ fn a_receiver_nobody_waits_for_ends_no_sleep() {
 
 #[test]
 fn another_thread_ends_a_sleep_and_an_earlier_call_prevents_it() {
-    with_epoll(|epoll| {
+    EPOLL.with(|epoll| {
         epoll.stay_awake();
         epoll.waker().wake();
         epoll.sleep(None);

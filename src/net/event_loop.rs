@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use smol::LocalExecutor;
 
-use super::epoll::with_epoll;
+use super::epoll::EPOLL;
 
 /// Timers due within this time of an expired one fire with it. Longer sleeps may thus end this much
 /// early or late; nothing here measures by sleeping.
@@ -45,11 +45,12 @@ thread_local! {
     static STALL_MAX: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Runs `main` and all that it spawns on this thread until `main` is done.
+/// Runs `main` and all that it spawns on this thread until `main` is done. `main` is asked whenever
+/// anything happens; tasks are when what they wait for does.
 pub fn run<T>(main: impl Future<Output = T>) -> T {
     // On the heap: the layers above it would each hold a copy on the stack.
     let mut main = Box::pin(main);
-    with_epoll(|epoll| {
+    EPOLL.with(|epoll| {
         let waker = epoll.waker();
         let mut context = Context::from_waker(&waker);
         loop {

@@ -206,6 +206,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_came_since_the_last_read_is_read_now() {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let own = listener.accept().unwrap().0;
+        crate::net::run(async {
+            let mut stream = Stream::Plain(Socket::new(own).unwrap());
+            let mut buffer = [0; 8];
+            assert!(stream.is_quiet().await);
+            for text in ["one", "two"] {
+                peer.write_all(text.as_bytes()).unwrap();
+                let read = stream.read_now(&mut buffer).await;
+                assert_eq!(read.unwrap().unwrap(), 3);
+                assert_eq!(&buffer[..3], text.as_bytes());
+                assert!(stream.read_now(&mut buffer).await.is_none());
+            }
+            drop(peer);
+            assert!(!stream.is_quiet().await);
+        });
+    }
+
+    #[test]
     fn pieces_leave_in_order_whatever_the_system_takes() {
         let many: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n; usize::from(n % 5)]).collect();
         let body: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
@@ -219,6 +241,9 @@ mod tests {
                 if used == 0 {
                     break;
                 }
+                assert!(
+                    slices.iter().position(|slice| slice.is_empty()).unwrap_or(PIECES_MAX) == used
+                );
                 let all: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
                 let taken = take.min(all.len());
                 got.extend_from_slice(&all[..taken]);

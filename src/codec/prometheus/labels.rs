@@ -12,8 +12,8 @@ use super::series::{is_taken, name_bit, LABELS_MAX, NOT_UNIQUE};
 use crate::codec::same_start::same_start_bytes;
 use crate::model::{recycle, Label, NAME_LABEL};
 
-/// The last line is compared up to this many bytes behind its labels, so that what is compared by
-/// eights covers all of them.
+/// The last line is kept up to this many bytes behind its labels, so that all of them are compared
+/// by eights.
 const BEYOND_BYTES: usize = 8;
 
 /// The labels of the line at hand, and behind them those of the last line not overwritten yet.

@@ -109,6 +109,22 @@ fn forged_answers_are_passed_over() {
 }
 
 #[test]
+fn an_answer_from_another_port_is_not_heard() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut buffer = [0; 512];
+        while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+            let forged = reply(&buffer[..len], 0, Some([6, 6, 6, 6]));
+            stranger.send_to(&forged, from).unwrap();
+            socket.send_to(&good(&buffer[..len]), from).unwrap();
+        }
+    });
+    assert_eq!(resolve(&setting(&[address], ""), "a.b"), "10.0.0.1");
+}
+
+#[test]
 fn a_flood_of_strangers_ends() {
     let flood = server(|_| vec![b"garbage".to_vec(); 80]);
     let text = resolve(&setting(&[flood], ""), "a.b");

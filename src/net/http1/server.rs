@@ -97,13 +97,11 @@ where
             None
         };
         let begun = match either(connection.next_head(), stopped).await {
-            Some(begun) => begun,
             // A request that is here already is answered.
-            None => match connection.head_at_hand().await {
-                Some(begun) => begun,
-                None => return,
-            },
+            None => connection.head_at_hand().await,
+            begun => begun,
         };
+        let Some(begun) = begun else { return };
         occupant.set_idle(None);
         let refusal = match begun.and_then(|head| Incoming::new(&mut connection, head)) {
             Ok(mut incoming) => {

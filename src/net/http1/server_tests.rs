@@ -287,3 +287,24 @@ fn a_request_under_way_is_answered_when_the_server_stops() {
         client.join().expect("client");
     });
 }
+
+#[test]
+fn a_request_that_is_here_when_the_server_stops_is_answered() {
+    run(async {
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
+        let mut client = connect(listener.local_addr());
+        let stop = Notify::default();
+        let server = spawn(serve_until(listener, Waits::default(), stop.clone(), echo));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("first");
+        // Answered, and the connection is idle.
+        crate::net::sleep(Duration::from_millis(50)).await;
+        // In the same turn: the system has the request, the loop does not know.
+        client.write_all(b"POST /ignore HTTP/1.1\r\nHost: x\r\n\r\n").expect("second");
+        stop.notify();
+        timeout(DEADLINE, server).await.expect("in time");
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).expect("answers");
+        assert!(answers.starts_with("HTTP/1.1 200 "), "{answers}");
+        assert!(answers.contains("HTTP/1.1 204 "), "{answers}");
+    });
+}

@@ -228,15 +228,11 @@ impl SeriesTable {
         if self.index.is_empty() {
             return None;
         }
-        match self.index[self.probe(key)] {
+        let at = self.place(key, |number| self.rows[number as usize - 1] & !FLAGS == key);
+        match self.index[at] {
             EMPTY => None,
             number => Some(number as usize - 1),
         }
-    }
-
-    /// The place in the index that leads to `key`, else the empty one where it belongs.
-    fn probe(&self, key: u64) -> usize {
-        self.place(key, |number| self.rows[number as usize - 1] & !FLAGS == key)
     }
 
     /// The first place from that of `key` on which is empty or whose row `is_it`. Needs an empty
@@ -263,8 +259,13 @@ impl SeriesTable {
         if self.rows.len() * 20 > self.index.len() * 17 {
             return self.rebuild((self.index.len() / 3 * 4).max(INDEX_MIN));
         }
-        let at = self.probe(row & !FLAGS);
-        self.index[at] = self.rows.len() as u32;
+        self.link(self.rows.len() - 1);
+    }
+
+    /// Enters row `at`, which equals none that is entered already, into the index.
+    fn link(&mut self, at: usize) {
+        let place = self.place(self.rows[at] & !FLAGS, |_| false);
+        self.index[place] = at as u32 + 1;
     }
 
     /// Makes the index anew, with this capacity.
@@ -273,11 +274,9 @@ impl SeriesTable {
         self.index.shrink_to(capacity);
         self.index.reserve_exact(capacity);
         self.index.resize(capacity, EMPTY);
-        for number in 0..self.rows.len() {
-            // All rows differ: there is nothing to compare.
-            if self.rows[number] != GONE {
-                let at = self.place(self.rows[number] & !FLAGS, |_| false);
-                self.index[at] = number as u32 + 1;
+        for at in 0..self.rows.len() {
+            if self.rows[at] != GONE {
+                self.link(at);
             }
         }
     }

@@ -115,3 +115,37 @@ fn take(hub: &Hub, buffer: &mut [u8], filled: usize) -> usize {
     buffer.copy_within(end + 1..filled, 0);
     filled - end - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::observe::Registry;
+    use crate::pipeline::ReceiverAccount;
+    use crate::receive::statsd::series::tests::table;
+
+    #[test]
+    fn lines_that_are_here_at_the_stop_are_taken() {
+        net::run(async {
+            let registry = Registry::new();
+            let lines = ReceiverAccount::new(&registry, "statsd", "metrics");
+            let hub = Hub::new(table(|_| ()), lines, &registry);
+            let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let mut client = std::net::TcpStream::connect(listener.local_addr()).unwrap();
+            let (stream, peer) = listener.accept().await;
+            let stop = Notify::default();
+            let task = net::spawn(serve(hub, stream, peer.to_string(), stop.clone()));
+            let taken = || registry.total("otlet_receiver_accepted_items_total");
+            client.write_all(b"a:1|c\n").unwrap();
+            while taken() < 1 {
+                net::sleep(Duration::from_millis(1)).await;
+            }
+            // In the same turn: the system has them, the loop does not know.
+            client.write_all(b"b:1|c\nc:1|c\n").unwrap();
+            stop.notify();
+            task.await;
+            assert_eq!(taken(), 3);
+        });
+    }
+}
