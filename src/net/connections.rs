@@ -1,9 +1,11 @@
 //! The open connections of one listener: how many there may be, which of them wait for a request,
 //! and how they end.
 //!
-//! At the bound the connection that has waited for longest gives way, before others one that never
-//! had a request. At the end each is told, so that it can finish the request it is busy with.
-//! Dropping the value closes all at once.
+//! At the bound a connection that waits gives way, and of several the one that has waited for
+//! longest: first those that have not sent a request in [`YOUNG`], then those whose last request is
+//! as long ago, so that neither a flood of connections ends those in use, nor newcomers end each
+//! other while another sleeps. At the end each is told, so that it can finish the request it is
+//! busy with. Dropping the value closes all at once.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -12,6 +14,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{either, spawn, timeout, Listener, Notify, Stream, Task};
+
+/// A request may still be on its way to a connection that has waited for less.
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// What a connection and its listener know of each other.
 #[derive(Default)]
@@ -30,9 +35,16 @@ impl Occupant {
     }
 
     /// Orders those that could give way, after so much time without a request.
-    fn rank(&self, idle_min: Duration) -> Option<(bool, Instant)> {
+    fn rank(&self, idle_min: Duration, now: Instant) -> Option<(u8, Instant)> {
         let (since, had_request) = (self.idle_since.get()?, self.had_request.get());
-        (!had_request || since.elapsed() >= idle_min).then_some((had_request, since))
+        let idle = now.saturating_duration_since(since);
+        let turn = match (idle < YOUNG, had_request) {
+            (false, false) => 0,
+            (false, true) => 1,
+            (true, false) => 2,
+            (true, true) => 3,
+        };
+        (!had_request || idle >= idle_min).then_some((turn, since))
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -64,8 +76,9 @@ impl Connections {
 
     /// Makes room; false when every connection is busy or was so less than `idle_min` ago.
     pub(super) fn close_longest_idle(&mut self, idle_min: Duration) -> bool {
+        let now = Instant::now();
         let all = self.open.iter().enumerate();
-        let idle = all.filter_map(|(n, (occupant, _))| Some((occupant.rank(idle_min)?, n)));
+        let idle = all.filter_map(|(n, (occupant, _))| Some((occupant.rank(idle_min, now)?, n)));
         let Some((_, number)) = idle.min() else { return false };
         drop(self.open.swap_remove(number));
         true
@@ -109,4 +122,37 @@ pub(super) async fn accept(listener: &Listener, stop: &Notify) -> Option<(Stream
     let (stream, peer) = either(async { Some(listener.accept().await) }, stopped).await?;
     log::debug!("connection from {peer} to {}", listener.local_addr());
     Some((stream, peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_idle_gives_way_and_the_young_and_the_used_go_last() {
+        // When each began to wait, and whether it had a request before; in the order they go.
+        let waits = [(1900, false), (1000, false), (9000, true), (1000, true), (999, false)];
+        let now = Instant::now() + Duration::from_secs(10);
+        let occupant = |(idle_ms, had_request)| {
+            let occupant = Occupant::default();
+            if had_request {
+                occupant.set_idle(None);
+            }
+            occupant.set_idle(Some(now - Duration::from_millis(idle_ms)));
+            occupant
+        };
+        let ranks = |idle_min| -> Vec<_> {
+            let all = waits.iter().chain([(10, false), (999, true), (0, true)].iter());
+            all.map(|wait| occupant(*wait).rank(idle_min, now)).collect()
+        };
+        let at_the_bound = ranks(Duration::ZERO);
+        assert!(at_the_bound.is_sorted() && at_the_bound[0].is_some(), "{at_the_bound:?}");
+        let for_memory = ranks(Duration::from_secs(5));
+        let may_go: Vec<_> = for_memory.iter().map(Option::is_some).collect();
+        assert_eq!(may_go, [true, true, true, false, true, true, false, false]);
+        let busy = Occupant::default();
+        busy.set_idle(None);
+        assert_eq!(busy.rank(Duration::ZERO, now), None);
+        assert_eq!(Occupant::default().rank(Duration::ZERO, now), None, "not begun");
+    }
 }

@@ -199,7 +199,10 @@ fn idle_connections_give_way_at_the_limit_and_busy_ones_do_not() {
         assert_eq!(talk(addr, request, 99), FINE);
         let mut end = Vec::new();
         idle[0].read_to_end(&mut end).expect("the oldest is closed");
-        drop(idle);
+        for socket in &mut idle {
+            socket.shutdown(Shutdown::Write).expect("shutdown");
+            socket.read_to_end(&mut end).expect("the server closes too");
+        }
         // Bodies that never come keep their connections busy.
         let waiting =
             b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
