@@ -1,6 +1,7 @@
 //! The whole program, scraping one target every second and remote-writing over loopback: CPU per
-//! sample and peak memory; and Debian's Prometheus agent doing the same in the same run. Then the
-//! same with a destination that is down, and how long after exec it listens.
+//! sample and peak memory; and Debian's Prometheus agent doing the same in the same run. Target and
+//! destination keep to the first core, the collectors to the others. Then the same with a
+//! destination that is down, and how long after exec it listens.
 //!
 //! Arguments: `series=10000 seconds=20`; without `series=` 10,000 and 100,000 are measured. Needs
 //! dist/otlet (or OTLET_BIN); the agent is left out where no `prometheus` is in PATH.
@@ -136,7 +137,7 @@ fn agent(scratch: &std::path::Path, target: SocketAddr, seconds: u64) -> Option<
              remote_write: [{{url: 'http://{receiver}/api/v1/write'}}]\n"
         );
         fs::write(&config, text).expect("the temporary folder takes a file");
-        let mut command = Command::new("prometheus");
+        let mut command = process::apart("prometheus");
         command.arg("--enable-feature=agent").arg("--web.listen-address=127.0.0.1:0");
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.agent.path={}", scratch.join("data").display()));

@@ -337,7 +337,9 @@ async fn keep_house(exporters: Vec<Rc<dyn Exporter>>) {
             for exporter in &exporters {
                 exporter.trim();
             }
+            net::yield_now().await;
             sys::malloc_trim();
+            net::yield_now().await;
             own_log::flush();
         }
         // Without procfs it stays resident, which costs nothing else.

@@ -2,11 +2,37 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
 
 /// The binary that is measured; the caller adds flags.
 pub fn otlet() -> Command {
-    Command::new(std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned()))
+    apart(&std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned()))
+}
+
+/// A program that is measured. It gets all cores but the first, to which this process keeps from
+/// now on: otherwise the longest pause of an event loop is what the scheduler gives its peers.
+pub fn apart(program: &str) -> Command {
+    static OTHERS: OnceLock<Option<String>> = OnceLock::new();
+    match OTHERS.get_or_init(leave_other_cores) {
+        Some(cores) => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", cores, program]);
+            command
+        }
+        None => Command::new(program),
+    }
+}
+
+/// Moves this process to the first core; the others, if there are any.
+fn leave_other_cores() -> Option<String> {
+    let last = thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
+    let own = std::process::id().to_string();
+    let mut command = Command::new("taskset");
+    command.args(["--all-tasks", "--cpu-list", "--pid", "0", &own]).stdout(Stdio::null());
+    let moved = last > 0 && command.status().is_ok_and(|status| status.success());
+    moved.then(|| format!("1-{last}"))
 }
 
 /// User and system time so far, in seconds, to a hundredth.

@@ -84,6 +84,9 @@ impl Series {
                 net::yield_now().await;
             }
         }
+        while self.table.settle() {
+            net::yield_now().await;
+        }
         if self.log.needs_compaction(self.table.len()) {
             let (table, scratch) = (&self.table, self.scratch.get_or_insert_default());
             while self.log.compact_step(scratch, |key| table.contains(key)) {

@@ -15,16 +15,27 @@
 //! whose 61 bits agree are taken for one: for 100,000 series that happens once in 10⁸ tables.
 //!
 //! A scrape that brings the same series as the last one commits in constant time and allocates
-//! nothing.
+//! nothing. A new index is filled little by little, so that no call takes long: while the table
+//! grows the rows that are not in it yet are found by the one before, and after a scrape
+//! [`SeriesTable::settle`] fills it in steps.
 //!
-//! Invariants: between scrapes every row carries the table's generation and none is new; a row is
-//! reached from its hash's place in the index without crossing an empty one.
+//! Invariants: between scrapes every row carries the table's generation and none is new; a row that
+//! is entered in an index is reached from its hash's place without crossing an empty one.
+
+use std::ops::Range;
 
 /// Most series one target may have; see [`Seen::Full`].
 pub const SERIES_MAX: usize = 1_000_000;
 
 /// Places of the first index, and the fewest kept when series go away.
 const INDEX_MIN: usize = 16;
+
+/// Rows that move to a larger index with each series that is new. A third of what is moved comes in
+/// until the next growth, so three would do.
+const MOVED_PER_ROW: usize = 8;
+
+/// Rows entered into an index by one step of [`SeriesTable::settle`], some 0.1 ms.
+const MOVED_PER_STEP: usize = 8192;
 
 /// A place of the index without a row.
 const EMPTY: u32 = 0;
@@ -67,8 +78,11 @@ pub enum Seen {
 #[derive(Debug, Default)]
 pub struct SeriesTable {
     rows: Vec<u64>,
-    /// Row numbers, counted from one.
-    index: Vec<u32>,
+    index: Index,
+    /// Rows that are not in the index yet.
+    moving: Range<usize>,
+    /// Where those are found meanwhile.
+    outgrown: Index,
     /// Rows of series that are gone.
     gone: usize,
     /// The row that is expected next.
@@ -92,7 +106,8 @@ impl SeriesTable {
     }
 
     pub fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<u64>() + self.index.capacity() * size_of::<u32>()
+        let places = self.index.0.capacity() + self.outgrown.0.capacity();
+        self.rows.capacity() * size_of::<u64>() + places * size_of::<u32>()
     }
 
     /// Starts a scrape. One that was neither committed nor aborted is undone without markers.
@@ -100,6 +115,7 @@ impl SeriesTable {
         if self.is_scraping {
             self.sweep(|row| row & NEW == 0);
         }
+        while self.settle() {}
         self.generation ^= GENERATION;
         self.next = 0;
         self.met = 0;
@@ -190,6 +206,16 @@ impl SeriesTable {
         self.is_scraping = false;
     }
 
+    /// Tidies up after a scrape, a step at a time; true while there is more to do, and until then
+    /// nothing is found. The next scrape does what is left.
+    pub fn settle(&mut self) -> bool {
+        if self.gone * 16 > self.rows.len() {
+            self.compact();
+        }
+        self.move_rows(MOVED_PER_STEP);
+        !self.moving.is_empty()
+    }
+
     /// Keeps the rows that `keep` accepts, all met and none new.
     fn sweep(&mut self, mut keep: impl FnMut(u64) -> bool) {
         for row in &mut self.rows {
@@ -203,82 +229,99 @@ impl SeriesTable {
                 self.gone += 1;
             }
         }
-        if self.gone * 16 > self.rows.len() {
-            self.compact();
-        }
     }
 
     /// Drops the rows of series that are gone, and gives memory back where less than half of it is
-    /// in use then.
+    /// in use then. All that stay have to be entered again.
     fn compact(&mut self) {
         self.rows.retain(|row| *row != GONE);
         self.gone = 0;
         if self.rows.capacity() > self.rows.len() * 2 {
             self.rows.shrink_to(self.rows.len() + self.rows.len() / 8);
         }
-        let is_wide = self.index.len() > INDEX_MIN && self.index.len() > self.rows.len() * 2;
-        self.rebuild(match is_wide {
-            true => (self.rows.len() * 4 / 3 + 1).max(INDEX_MIN),
-            false => self.index.len(),
-        });
+        let capacity = self.index.0.len();
+        if capacity > INDEX_MIN && capacity > self.rows.len() * 2 {
+            self.index = Index::new((self.rows.len() * 4 / 3 + 1).max(INDEX_MIN));
+        } else {
+            self.index.0.fill(EMPTY);
+        }
+        self.outgrown = Index::default();
+        self.moving = 0..self.rows.len();
     }
 
     /// The row that holds `key`.
     fn find(&self, key: u64) -> Option<usize> {
-        if self.index.is_empty() {
+        match self.index.find(&self.rows, key) {
+            None if !self.moving.is_empty() => self.outgrown.find(&self.rows, key),
+            found => found,
+        }
+    }
+
+    /// Adds a row whose key is absent, growing what is full.
+    fn add(&mut self, row: u64) {
+        self.move_rows(MOVED_PER_ROW);
+        if self.rows.len() == self.rows.capacity() {
+            self.rows.reserve_exact(self.rows.len() / 8 + 8);
+        }
+        if (self.rows.len() + 1) * 20 > self.index.0.len() * 17 {
+            debug_assert!(self.moving.is_empty(), "the last move is over before the next");
+            let larger = Index::new((self.index.0.len() / 3 * 4).max(INDEX_MIN));
+            self.outgrown = std::mem::replace(&mut self.index, larger);
+            self.moving = 0..self.rows.len();
+        }
+        self.rows.push(row);
+        self.index.enter(&self.rows, self.rows.len() - 1);
+    }
+
+    /// Enters rows that are not in the index yet.
+    fn move_rows(&mut self, count_max: usize) {
+        for at in self.moving.by_ref().take(count_max) {
+            if self.rows[at] != GONE {
+                self.index.enter(&self.rows, at);
+            }
+        }
+        if self.moving.is_empty() {
+            self.outgrown = Index::default();
+        }
+    }
+}
+
+/// Row numbers, counted from one, each near the place that its key asks for.
+#[derive(Debug, Default)]
+struct Index(Vec<u32>);
+
+impl Index {
+    fn new(capacity: usize) -> Index {
+        Index(vec![EMPTY; capacity])
+    }
+
+    fn find(&self, rows: &[u64], key: u64) -> Option<usize> {
+        if self.0.is_empty() {
             return None;
         }
-        let at = self.place(key, |number| self.rows[number as usize - 1] & !FLAGS == key);
-        match self.index[at] {
-            EMPTY => None,
-            number => Some(number as usize - 1),
-        }
+        let place = self.place(key, |number| rows[number as usize - 1] & !FLAGS == key);
+        (self.0[place] as usize).checked_sub(1)
+    }
+
+    /// Enters row `at`, which equals none that is entered already.
+    fn enter(&mut self, rows: &[u64], at: usize) {
+        let place = self.place(rows[at] & !FLAGS, |_| false);
+        self.0[place] = at as u32 + 1;
     }
 
     /// The first place from that of `key` on which is empty or whose row `is_it`. Needs an empty
     /// place.
     #[inline]
     fn place(&self, key: u64, is_it: impl Fn(u32) -> bool) -> usize {
-        let capacity = self.index.len();
+        let capacity = self.0.len();
         let mut at = ((u128::from(key) * capacity as u128) >> 64) as usize;
-        while self.index[at] != EMPTY && !is_it(self.index[at]) {
+        while self.0[at] != EMPTY && !is_it(self.0[at]) {
             at += 1;
             if at == capacity {
                 at = 0;
             }
         }
         at
-    }
-
-    /// Adds a row whose key is absent, growing what is full.
-    fn add(&mut self, row: u64) {
-        if self.rows.len() == self.rows.capacity() {
-            self.rows.reserve_exact(self.rows.len() / 8 + 8);
-        }
-        self.rows.push(row);
-        if self.rows.len() * 20 > self.index.len() * 17 {
-            return self.rebuild((self.index.len() / 3 * 4).max(INDEX_MIN));
-        }
-        self.link(self.rows.len() - 1);
-    }
-
-    /// Enters row `at`, which equals none that is entered already, into the index.
-    fn link(&mut self, at: usize) {
-        let place = self.place(self.rows[at] & !FLAGS, |_| false);
-        self.index[place] = at as u32 + 1;
-    }
-
-    /// Makes the index anew, with this capacity.
-    fn rebuild(&mut self, capacity: usize) {
-        self.index.clear();
-        self.index.shrink_to(capacity);
-        self.index.reserve_exact(capacity);
-        self.index.resize(capacity, EMPTY);
-        for at in 0..self.rows.len() {
-            if self.rows[at] != GONE {
-                self.link(at);
-            }
-        }
     }
 }
 

@@ -73,6 +73,7 @@ fn finish(table: &mut SeriesTable, succeeded: bool) -> BTreeSet<u64> {
     } else {
         table.abort(&mut note);
     }
+    while table.settle() {}
     vanished
 }
 
@@ -226,6 +227,26 @@ fn series_that_come_and_go_leave_nothing_behind() {
 }
 
 #[test]
+fn what_is_left_to_settle_can_wait_for_the_next_scrape() {
+    let count = 3 * MOVED_PER_STEP as u64;
+    for steps in 0..4 {
+        let mut table = SeriesTable::new();
+        scrape(&mut table, 0..count);
+        finish(&mut table, true);
+        let kept = count / 4..count;
+        scrape(&mut table, kept.clone());
+        table.commit(&mut |_| ());
+        assert!(kept.clone().all(|number| table.contains(hash(number))));
+        let left: Vec<_> = (0..steps).map(|_| table.settle()).collect();
+        assert_eq!(left, [true, true, false, false][..steps]);
+        // From the other end, so that none is the expected one.
+        let seen = scrape(&mut table, kept.rev());
+        assert!(seen.iter().all(|seen| *seen == Seen::Known));
+        assert_eq!(finish(&mut table, true), keys(&[]));
+    }
+}
+
+#[test]
 fn a_full_table_takes_no_more() {
     let mut table = SeriesTable::new();
     table.begin();
@@ -234,7 +255,9 @@ fn a_full_table_takes_no_more() {
     }
     assert_eq!((table.len(), table.see(hash(u64::MAX), false)), (SERIES_MAX, Seen::Full));
     assert_eq!(table.see(hash(5), false), Seen::Duplicate);
-    assert!(!table.contains(hash(u64::MAX)) && table.bytes() <= 16 * SERIES_MAX);
+    assert!(!table.contains(hash(u64::MAX)));
+    assert_eq!(finish(&mut table, true).len(), 0);
+    assert!(table.bytes() <= 16 * SERIES_MAX, "{} bytes", table.bytes());
 }
 
 #[test]
@@ -255,6 +278,7 @@ fn speed() {
             scrape(&mut table, lost..count);
             let seen = start.elapsed();
             table.commit(&mut |_| ());
+            while table.settle() {}
             println!("lost {lost}: all seen {seen:?}, commit {:?}", start.elapsed() - seen);
         }
     }
