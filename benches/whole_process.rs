@@ -67,7 +67,7 @@ fn compare(series: usize, seconds: u64) {
 }
 
 fn otlet(target: SocketAddr, limit_mib: u64) -> Command {
-    let mut command = process::otlet();
+    let mut command = process::apart(&process::binary());
     command.arg(format!("--from-scrape=http://{target}/metrics interval=1s timeout=1s"));
     command.arg(format!("--memory-limit={limit_mib}MiB"));
     command

@@ -6,13 +6,19 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
-/// The binary that is measured; the caller adds flags.
-pub fn otlet() -> Command {
-    apart(&std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned()))
+/// The binary that is measured.
+pub fn binary() -> String {
+    std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned())
 }
 
-/// A program that is measured. It gets all cores but the first, to which this process keeps from
-/// now on: otherwise the longest pause of an event loop is what the scheduler gives its peers.
+/// The same; the caller adds flags.
+pub fn otlet() -> Command {
+    Command::new(binary())
+}
+
+/// A program on all cores but the first, to which this process keeps from now on: otherwise the
+/// longest pause of an event loop is what the scheduler gives its peers. Peers that wake each other
+/// for every request pay for it, since to wake another core costs more than the request.
 pub fn apart(program: &str) -> Command {
     static OTHERS: OnceLock<Option<String>> = OnceLock::new();
     match OTHERS.get_or_init(leave_other_cores) {
