@@ -161,7 +161,8 @@ const PER_RELAY_MAX: u64 = 40;
 #[test]
 fn a_relayed_request_costs_the_same_whatever_is_in_it() {
     let registry = Registry::new();
-    let queues = Queues::new(Budget::new(32 << 20));
+    let budget = Budget::new(32 << 20);
+    let (queues, mut held) = (Queues::new(Rc::clone(&budget)), budget.reservation());
     let config = otlp::Config::for_url(Url::parse("http://localhost/").unwrap());
     let exporter = Otlp::new(config, "test", &registry, &queues, 32 << 20, 1);
     let ways_out: Vec<Rc<dyn pipeline::Exporter>> = vec![Rc::clone(&exporter) as _];
@@ -172,7 +173,7 @@ fn a_relayed_request_costs_the_same_whatever_is_in_it() {
         for round in 0..20 {
             let body = otlp_bodies::traces(spans);
             let before = ALLOCATIONS.with(Cell::get);
-            otlet::net::run(intake.take(Signal::Traces, false, body)).unwrap();
+            otlet::net::run(intake.take(Signal::Traces, false, body, &mut held)).unwrap();
             exporter.discard_queues();
             let allocated = ALLOCATIONS.with(Cell::get) - before;
             // The first ones make the buffers.

@@ -25,7 +25,7 @@ use crate::translate;
 pub use account::ReceiverAccount;
 pub use added::Added;
 pub use config::{Action, Config, RelabelConfig};
-pub use otlp::OtlpIntake;
+pub use otlp::{NotTaken, OtlpIntake};
 pub use relabel::Rules;
 pub use transaction::{add_absent, Transaction};
 

@@ -11,14 +11,17 @@ use std::time::Instant;
 
 use super::{Exporter, Intake, Pipeline, ReceiverAccount, Relay, Transaction, RELAY_BYTES_MAX};
 use crate::codec::otlp::{
-    from_json, splice_resource, splices_within, Counts, Refusal, Signal, Validation,
+    splice_resource, splices_within, Conversion, Counts, Refusal, Signal, Validation,
 };
 use crate::net::yield_now;
-use crate::observe::Counter;
+use crate::observe::{Counter, Reservation};
 use crate::translate::{Out, Report, Translator, Walk};
 
 /// Bytes of a body that are checked without a pause: a quarter of a millisecond.
 const VALIDATED_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of JSON that are converted without a pause, as long as that.
+const CONVERTED_BYTES_MAX: usize = 64 * 1024;
 
 /// What a body may grow by when its resources get attributes, if it is not larger itself: six
 /// thousand resources under a usual identity. A resource may be two bytes long and an identity half
@@ -27,6 +30,20 @@ const ADDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a body usually grows by: one resource, a usual identity.
 const SPLICE_BYTES_USUAL: usize = 1024;
+
+/// Why nothing of a request was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    Bad(Refusal),
+    /// The memory budget has no room for what the body has to be turned into.
+    NoRoom,
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> NotTaken {
+        NotTaken::Bad(refusal)
+    }
+}
 
 /// An exporter of samples and what turns points into them, one body at a time.
 struct ToSamples {
@@ -72,28 +89,29 @@ impl OtlpIntake {
         self.pipeline.exporters.iter().any(takes)
     }
 
-    /// Takes one request, decompressed; the error says why nothing of it was taken. May be dropped
-    /// at any time: then nothing was.
+    /// Takes one request, decompressed; `held` holds its memory, and what it is turned into beside.
+    /// May be dropped at any time: then nothing was taken.
     pub async fn take(
         &self,
         signal: Signal,
         is_json: bool,
         mut body: Vec<u8>,
-    ) -> Result<(), Refusal> {
+        held: &mut Reservation,
+    ) -> Result<(), NotTaken> {
         let account = &self.accounts[signal as usize];
         let counts = match is_json {
-            true => from_json(signal, &mut body).map(|(protobuf, counts)| {
-                body = protobuf;
-                counts
-            }),
-            false => validate(signal, &mut body).await,
+            true => convert(signal, &mut body, held).await,
+            false => validate(signal, &mut body).await.map_err(NotTaken::Bad),
         };
         // How many items a body has that cannot be read is not known: the request counts as one.
-        let counts = counts.inspect_err(|_| account.refuse(1, "malformed"))?;
+        let counts = counts.inspect_err(|why| match why {
+            NotTaken::Bad(_) => account.refuse(1, "malformed"),
+            NotTaken::NoRoom => {}
+        })?;
         if counts.items > 0 && !self.is_room_to_add(signal, &body) {
             account.refuse(counts.items, "resources");
             let reason = "more resources than this collector gives its attributes to";
-            return Err(Refusal { reason, offset: 0 });
+            return Err(NotTaken::Bad(Refusal { reason, offset: 0 }));
         }
         let mut staged = Vec::new();
         if signal == Signal::Metrics {
@@ -101,7 +119,7 @@ impl OtlpIntake {
                 staged.push(self.translate(way, account, &body).await);
             }
         }
-        let relayed = self.relay(signal, &mut body, counts).await;
+        let relayed = self.relay(signal, &mut body, counts, held).await?;
         account.accept(counts.items);
         self.repaired_strings.add(counts.repaired_strings);
         for (exporter, relay) in relayed {
@@ -136,20 +154,23 @@ impl OtlpIntake {
         signal: Signal,
         body: &mut Vec<u8>,
         counts: Counts,
-    ) -> Vec<(&Rc<dyn Exporter>, Option<Box<dyn Relay>>)> {
+        held: &mut Reservation,
+    ) -> Result<Vec<(&Rc<dyn Exporter>, Option<Box<dyn Relay>>)>, NotTaken> {
         let takes_bytes =
             |exporter: &&Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
         if counts.items == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let exporters = self.pipeline.exporters.iter().filter(takes_bytes);
         let mut relayed: Vec<_> =
             exporters.map(|own| (own, Rc::clone(own).begin_relay(signal))).collect();
         let added = self.pipeline.added();
         if !relayed.is_empty() && !added.attributes.is_empty() {
-            let mut spliced = Vec::with_capacity(body.len() + SPLICE_BYTES_USUAL);
+            let (bytes_before, capacity) = (held.bytes(), body.len() + SPLICE_BYTES_USUAL);
+            make_room(held, capacity)?;
+            let mut spliced = Vec::with_capacity(capacity);
             splice_resource(body, &added.attributes, &mut spliced);
-            *body = spliced;
+            replace(body, spliced, held, bytes_before);
         }
         for piece in body[..staged_bytes(body)].chunks(RELAY_BYTES_MAX) {
             for (_, relay) in &mut relayed {
@@ -159,7 +180,7 @@ impl OtlpIntake {
             }
             yield_now().await;
         }
-        relayed
+        Ok(relayed)
     }
 
     /// Points to samples for one exporter, staged.
@@ -203,6 +224,41 @@ impl OtlpIntake {
 /// How much of a body is staged: all but its last piece.
 fn staged_bytes(body: &[u8]) -> usize {
     body.len().saturating_sub(1) / RELAY_BYTES_MAX * RELAY_BYTES_MAX
+}
+
+/// Turns JSON into protobuf, with pauses if it is long.
+async fn convert(
+    signal: Signal,
+    body: &mut Vec<u8>,
+    held: &mut Reservation,
+) -> Result<Counts, NotTaken> {
+    let bytes_before = held.bytes();
+    make_room(held, Conversion::bytes_usual(body))?;
+    let mut conversion = Conversion::new(signal, body)?;
+    let mut bytes = conversion.bytes();
+    while !conversion.piece(CONVERTED_BYTES_MAX)? {
+        make_room(held, conversion.bytes() - bytes)?;
+        bytes = conversion.bytes();
+        yield_now().await;
+    }
+    let (protobuf, repaired_strings) = conversion.finish();
+    replace(body, protobuf, held, bytes_before);
+    let mut counts = validate(signal, body).await?;
+    counts.repaired_strings += repaired_strings;
+    Ok(counts)
+}
+
+/// Holds so many bytes more.
+fn make_room(held: &mut Reservation, bytes: usize) -> Result<(), NotTaken> {
+    let fits = held.try_resize(held.bytes() + bytes as u64);
+    fits.then_some(()).ok_or(NotTaken::NoRoom)
+}
+
+/// Puts another body in the place of this one, which alone was held in `bytes_before`.
+fn replace(body: &mut Vec<u8>, other: Vec<u8>, held: &mut Reservation, bytes_before: u64) {
+    let beside = bytes_before.saturating_sub(body.capacity() as u64);
+    *body = other;
+    held.resize(beside + body.capacity() as u64);
 }
 
 /// Checks a body, with pauses if it is long.

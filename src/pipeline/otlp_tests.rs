@@ -9,7 +9,7 @@ use super::*;
 use crate::codec::protobuf::{push_bytes, push_message};
 use crate::model::{Family, Sample};
 use crate::net::run;
-use crate::observe::Registry;
+use crate::observe::{Budget, Registry};
 use crate::translate;
 
 /// Keeps the bodies it is given.
@@ -73,16 +73,60 @@ fn a_body_does_not_grow_out_of_proportion() {
     let pipeline =
         Pipeline::new(&config, vec![Rc::clone(&exporter) as _], Rc::clone(&registry)).unwrap();
     let intake = OtlpIntake::new(&pipeline, "otlp", 1);
-    let take = |count| run(intake.take(Signal::Traces, false, resources(count)));
+    let take =
+        |count| run(intake.take(Signal::Traces, false, resources(count), &mut room_for(64 << 20)));
     let fits = ADDED_BYTES_MAX / 1000;
     assert_eq!(take(fits), Ok(()));
-    assert_eq!(take(fits + 1).unwrap_err().offset, 0);
+    assert!(matches!(take(fits + 1), Err(NotTaken::Bad(Refusal { offset: 0, .. }))));
     let bodies = exporter.0.borrow();
     assert!(bodies.len() == 1 && bodies[0].len() < ADDED_BYTES_MAX + 2 * fits);
     let mut page = String::new();
     registry.render(&mut page);
     let refused = "refused_items_total{receiver=\"otlp\",signal=\"traces\",reason=\"resources\"} 1";
     assert!(page.contains(refused), "{page}");
+}
+
+/// A reservation of nothing, on a budget of so many bytes.
+fn room_for(bytes: u64) -> Reservation {
+    Budget::new(bytes).reservation()
+}
+
+/// `0,` in JSON is eight bytes in protobuf.
+#[test]
+fn what_a_body_is_turned_into_needs_room_of_its_own() {
+    let exporter = Rc::new(Bodies::default());
+    let pipeline =
+        Pipeline::new(&Config::default(), vec![Rc::clone(&exporter) as _], Registry::new());
+    let intake = OtlpIntake::new(&pipeline.unwrap(), "otlp", 1);
+    let histogram = format!(r#"{{"dataPoints":[{{"bucketCounts":[{}0]}}]}}"#, "0,".repeat(10_000));
+    let metric = format!(r#"{{"name":"h","histogram":{histogram}}}"#);
+    let metrics = [metric.as_str(); 20].join(",");
+    let json = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metrics}]}}]}}]}}"#);
+    let expected_bytes = 20 * 10_001 * 8;
+    let take = |budget_bytes| {
+        let mut held = room_for(budget_bytes);
+        held.resize(json.len() as u64);
+        let mut taking =
+            Box::pin(intake.take(Signal::Metrics, true, json.clone().into(), &mut held));
+        let mut pauses = 0;
+        let taken = run(poll_fn(|context| {
+            let polled = taking.as_mut().poll(context);
+            pauses += u32::from(polled.is_pending());
+            polled
+        }));
+        drop(taking);
+        (taken, pauses, held.bytes())
+    };
+    let (taken, _, _) = take(3 * json.len() as u64);
+    assert_eq!(taken, Err(NotTaken::NoRoom));
+    let (taken, pauses, held_bytes) = take(64 << 20);
+    assert_eq!(taken, Ok(()));
+    let body = &exporter.0.borrow()[0];
+    assert!(body.len() > expected_bytes && body.len() < expected_bytes + 2000);
+    assert!(held_bytes >= body.len() as u64, "{held_bytes}");
+    // Some pieces of a histogram each, and those of the check.
+    assert!(pauses >= 5 + 6, "{pauses}");
+    assert_eq!(take(0).0, Err(NotTaken::NoRoom), "not even a beginning");
 }
 
 #[test]
@@ -108,12 +152,13 @@ fn of_what_is_dropped_midway_nothing_was_taken_or_lost() {
         page.contains("otlet_pipeline_dropped_items_total")
     };
     run(async {
-        let mut taking = Box::pin(intake.take(Signal::Metrics, false, body.clone()));
+        let mut held = room_for(64 << 20);
+        let mut taking = Box::pin(intake.take(Signal::Metrics, false, body.clone(), &mut held));
         let polled = poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         drop(taking);
         assert!(!lost());
-        assert_eq!(intake.take(Signal::Metrics, false, body).await, Ok(()));
+        assert_eq!(intake.take(Signal::Metrics, false, body, &mut held).await, Ok(()));
         assert!(lost());
     });
 }

@@ -7,50 +7,147 @@
 //! value of another type than its field, an id that is no hexadecimal. What comes out still goes
 //! through [`super::validate`], which knows the rest. Depth is that of the tokenizer.
 
-use super::schema::{self, Enum, Kind, Message};
+use super::schema::{self, Enum, Field, Kind, Message};
 use super::validate::{validate, Counts, Refusal};
 use super::Signal;
 use crate::codec::base64;
 use crate::codec::json::{Error, Kind as JsonKind, Reader};
 use crate::codec::protobuf::{
-    push_bytes, push_double, push_fixed32, push_fixed64, push_message, push_tag, push_varint,
-    push_varint_field, zigzag,
+    begin_message, end_message, push_bytes, push_double, push_fixed32, push_fixed64, push_message,
+    push_tag, push_varint, push_varint_field, zigzag,
 };
 use crate::codec::utf8::repair;
 
 /// Turns a JSON body into a validated protobuf body. Bad UTF-8 is repaired beforehand; where it
 /// stood outside a string, the tokenizer refuses the `?`.
 pub fn from_json(signal: Signal, body: &mut [u8]) -> Result<(Vec<u8>, Counts), Refusal> {
-    let repaired = if std::str::from_utf8(body).is_ok() { 0 } else { repair(body) };
-    // Protobuf is the smaller of the two.
-    let mut out = Vec::with_capacity(body.len() / 2);
-    transcode(signal, body, &mut out)
-        .map_err(|Error { reason, offset }| Refusal { reason, offset })?;
+    let mut conversion = Conversion::new(signal, body)?;
+    while !conversion.piece(usize::MAX)? {}
+    let (mut out, repaired_strings) = conversion.finish();
     let mut counts = validate(signal, &mut out)?;
-    counts.repaired_strings += repaired;
+    counts.repaired_strings += repaired_strings;
     Ok((out, counts))
 }
 
-fn transcode(signal: Signal, body: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let mut reader = Reader::from_bytes(body)?;
-    if reader.kind()? != JsonKind::Object {
-        return fail(&mut reader, "the request is no object");
+/// Objects and lists that hold the items: request, resources and scopes, and a list in each.
+const OUTER_MAX: usize = 6;
+
+/// A conversion that can pause between two items, for bodies of many MiB. What comes out is not
+/// validated yet.
+pub struct Conversion<'a> {
+    reader: Reader<'a>,
+    out: Vec<u8>,
+    /// What is open around the items, the outermost first; at most [`OUTER_MAX`].
+    outer: Vec<Outer>,
+    repaired_strings: u64,
+}
+
+enum Outer {
+    /// An object, and where it began as a message; the request is none in another.
+    Object(&'static Message, Option<usize>),
+    /// The elements of a list: their field's number, and what they are.
+    List(u32, &'static Message),
+}
+
+impl<'a> Conversion<'a> {
+    /// Begins with a body, whose bad UTF-8 is repaired.
+    pub fn new(signal: Signal, body: &'a mut [u8]) -> Result<Conversion<'a>, Refusal> {
+        let repaired_strings = if std::str::from_utf8(body).is_ok() { 0 } else { repair(body) };
+        let out = Vec::with_capacity(Conversion::bytes_usual(body));
+        let mut reader = Reader::from_bytes(body)?;
+        if reader.kind()? != JsonKind::Object {
+            fail::<()>(&mut reader, "the request is no object")?;
+        }
+        reader.object()?;
+        let outer = vec![Outer::Object(schema::request(signal), None)];
+        Ok(Conversion { reader, out, outer, repaired_strings })
     }
-    message(&mut reader, schema::request(signal), out)?;
-    reader.end()
+
+    /// The memory that a conversion begins with: protobuf is usually less than half of the JSON, but
+    /// `0,` may stand for eight bytes.
+    pub fn bytes_usual(body: &[u8]) -> usize {
+        body.len() / 2
+    }
+
+    /// The memory that it has now.
+    pub fn bytes(&self) -> usize {
+        self.out.capacity()
+    }
+
+    /// Converts on for about `bytes_max` of JSON; true when all of it is converted.
+    pub fn piece(&mut self, bytes_max: usize) -> Result<bool, Refusal> {
+        let pause_at = self.reader.offset().saturating_add(bytes_max);
+        while let Some(outer) = self.outer.last() {
+            match *outer {
+                Outer::Object(schema, start) => self.field(schema, start)?,
+                Outer::List(number, schema) => self.element(number, schema)?,
+            }
+            if self.reader.offset() >= pause_at {
+                return Ok(false);
+            }
+        }
+        self.reader.end()?;
+        Ok(true)
+    }
+
+    /// The next field of the innermost object, or its end.
+    fn field(&mut self, schema: &'static Message, start: Option<usize>) -> Result<(), Error> {
+        let Some(key) = self.reader.key()? else {
+            self.outer.pop();
+            start.into_iter().for_each(|start| end_message(&mut self.out, start));
+            return Ok(());
+        };
+        let Some(field) = named(schema, &key.decode()) else { return Ok(()) };
+        match field.kind {
+            Kind::Messages(child) if self.reader.kind()? == JsonKind::Array => {
+                self.reader.array()?;
+                self.outer.push(Outer::List(field.number, child));
+                Ok(())
+            }
+            kind => value(&mut self.reader, field.number, kind, &mut self.out),
+        }
+    }
+
+    /// The next element of the innermost list, or its end.
+    fn element(&mut self, number: u32, schema: &'static Message) -> Result<(), Error> {
+        if !self.reader.element()? {
+            self.outer.pop();
+        } else if self.outer.len() < OUTER_MAX && self.reader.kind()? == JsonKind::Object {
+            self.reader.object()?;
+            let start = begin_message(&mut self.out, number);
+            self.outer.push(Outer::Object(schema, Some(start)));
+        } else {
+            submessage(&mut self.reader, number, schema, &mut self.out)?;
+        }
+        Ok(())
+    }
+
+    /// The protobuf body, and how many strings were repaired.
+    pub fn finish(self) -> (Vec<u8>, u64) {
+        (self.out, self.repaired_strings)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(Error { reason, offset }: Error) -> Refusal {
+        Refusal { reason, offset }
+    }
 }
 
 /// Reads an object, whose kind was seen to be one, field by field.
 fn message(reader: &mut Reader<'_>, schema: &Message, out: &mut Vec<u8>) -> Result<(), Error> {
     reader.object()?;
     while let Some(key) = reader.key()? {
-        let key = key.decode();
-        let field = schema.fields.iter().find(|field| is_name(&key, field.name));
-        if let Some(field) = field {
+        if let Some(field) = named(schema, &key.decode()) {
             value(reader, field.number, field.kind, out)?;
         }
     }
     Ok(())
+}
+
+/// The field that a key means.
+fn named(schema: &Message, key: &str) -> Option<&'static Field> {
+    schema.fields.iter().find(|field| is_name(key, field.name))
 }
 
 /// Whether `key` is `name`, which is in lowerCamelCase, or the same in snake_case.

@@ -31,7 +31,7 @@ mod records_tests;
 mod tests;
 
 pub use attributes::{AnyValue, Attribute, Attributes};
-pub use json::from_json;
+pub use json::{from_json, Conversion};
 pub use logs::{LogRecord, LogRecords};
 pub use metrics::{Data, Metric, Metrics, Points, Temporality};
 pub use points::{

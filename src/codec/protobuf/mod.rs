@@ -12,8 +12,9 @@ mod tests;
 
 pub use read::{read_varint, Fields, Fixed64s, Nested, Varints, Wire};
 pub use write::{
-    push_bytes, push_double, push_fixed32, push_fixed64, push_message, push_tag,
-    push_tag_and_length, push_varint, push_varint_field, put_varint, varint_bytes, zigzag,
+    begin_message, end_message, push_bytes, push_double, push_fixed32, push_fixed64, push_message,
+    push_tag, push_tag_and_length, push_varint, push_varint_field, put_varint, varint_bytes,
+    zigzag,
 };
 
 /// Most messages inside one another; what nests deeper is refused.

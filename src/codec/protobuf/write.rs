@@ -84,13 +84,25 @@ pub fn push_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// A submessage that `write` appends. Its length goes in front afterwards: one byte is kept free,
-/// and messages of 128 bytes and more are moved for the others.
+/// A submessage that `write` appends.
 pub fn push_message<R>(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    push_tag(out, number, 2);
-    let start = out.len();
-    out.push(0);
+    let start = begin_message(out, number);
     let result = write(out);
+    end_message(out, start);
+    result
+}
+
+/// Begins a submessage, to which belongs what is appended until [`end_message`] is told where it
+/// began. Its length goes in front afterwards: one byte is kept free, and messages of 128 bytes and
+/// more are moved for the others.
+pub fn begin_message(out: &mut Vec<u8>, number: u32) -> usize {
+    push_tag(out, number, 2);
+    out.push(0);
+    out.len() - 1
+}
+
+/// Ends the innermost submessage.
+pub fn end_message(out: &mut Vec<u8>, start: usize) {
     let length = (out.len() - start - 1) as u64;
     let more = varint_bytes(length) - 1;
     if more > 0 {
@@ -99,5 +111,4 @@ pub fn push_message<R>(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut V
         out.copy_within(start + 1..end, start + 1 + more);
     }
     put_varint(&mut out[start..=start + more], length);
-    result
 }

@@ -14,6 +14,8 @@ pub enum Answer {
     Taken { rejected: u64, message: String },
     /// Nothing was taken.
     Refused(Status),
+    /// Nor here, since memory is short: it may come again.
+    NoRoom,
 }
 
 impl Answer {

@@ -66,6 +66,7 @@ where
             success(&response(route.signal, Encoding::Protobuf, rejected, &message))
         }
         Answer::Refused(status) => refuse(&status),
+        Answer::NoRoom => refuse(&shared.explain(BodyError::NoRoom)),
     });
 }
 

@@ -90,6 +90,10 @@ where
             ..http1::Answer::default()
         },
         Answer::Refused(status) => refuse(encoding, status.code.to_http(), &status),
+        Answer::NoRoom => {
+            let status = shared.explain(BodyError::NoRoom);
+            refuse(encoding, status.code.to_http(), &status)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, Config, Encoding, Export, Otlp, Signal, Signals};
 use crate::codec::grpc::{Code, Status};
 use crate::observe::{Budget, Registry};
-use crate::pipeline::{OtlpIntake, Pipeline};
+use crate::pipeline::{NotTaken, OtlpIntake, Pipeline};
 
 /// Opens the receiver towards the pipeline; fails where a socket cannot be opened.
 pub fn open(
@@ -21,12 +21,13 @@ pub fn open(
         logs: intake.takes(Signal::Logs),
     };
     let sink = async move |export: Export| {
-        let Export { signal, encoding, body, held } = export;
-        let taken = intake.take(signal, encoding == Encoding::Json, body).await;
+        let Export { signal, encoding, body, mut held } = export;
+        let taken = intake.take(signal, encoding == Encoding::Json, body, &mut held).await;
         drop(held);
         match taken {
             Ok(()) => Answer::taken(),
-            Err(refusal) => {
+            Err(NotTaken::NoRoom) => Answer::NoRoom,
+            Err(NotTaken::Bad(refusal)) => {
                 log::warn!("otlp: a body was refused: {refusal}");
                 Answer::Refused(Status::new(Code::InvalidArgument, refusal.to_string()))
             }

@@ -37,6 +37,7 @@ fn judge(body: &[u8]) -> Answer {
             retry_after: Some(Duration::from_millis(2500)),
             ..status(Code::Unavailable)
         }),
+        b"no room" => Answer::NoRoom,
         _ => Answer::taken(),
     }
 }
@@ -252,6 +253,11 @@ fn without_memory_both_say_when_to_come_back() {
         assert_eq!((status.code, status.retry_after), (Code::Unavailable, Some(DELAY)));
         assert_eq!((otlp.errors("no_room"), otlp.last_seen()), (2, None));
         drop(full);
+        // Nor has what a body is turned into.
+        let answer = otlp.post("/v1/traces", JSON, "", b"no room").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Retry-After: 1\r\n"));
+        let response = otlp.call(TRACES, &[], &message(false, b"no room")).await;
+        assert_eq!((response.trailer("grpc-status"), otlp.errors("no_room")), (Some("14"), 4));
         assert!(otlp.post("/v1/traces", JSON, "", b"x").await.starts_with("HTTP/1.1 200 "));
     });
 }
