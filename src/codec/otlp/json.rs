@@ -52,7 +52,7 @@ enum Outer {
 impl<'a> Conversion<'a> {
     /// Begins with a body, whose bad UTF-8 is repaired.
     pub fn new(signal: Signal, body: &'a mut [u8]) -> Result<Conversion<'a>, Refusal> {
-        let repaired_strings = if std::str::from_utf8(body).is_ok() { 0 } else { repair(body) };
+        let repaired_strings = repair(body);
         let out = Vec::with_capacity(Conversion::bytes_usual(body));
         let mut reader = Reader::from_bytes(body)?;
         if reader.kind()? != JsonKind::Object {
@@ -63,8 +63,8 @@ impl<'a> Conversion<'a> {
         Ok(Conversion { reader, out, outer, repaired_strings })
     }
 
-    /// The memory that a conversion begins with: protobuf is usually less than half of the JSON, but
-    /// `0,` may stand for eight bytes.
+    /// The memory that a conversion begins with: protobuf is usually less than half of the JSON,
+    /// but `0,` may stand for eight bytes.
     pub fn bytes_usual(body: &[u8]) -> usize {
         body.len() / 2
     }
