@@ -80,20 +80,24 @@ impl Lane {
         });
     }
 
-    /// Lets the open batch grow, and closes it where it must not stay open.
+    /// Lets the open batch grow, and closes it where it must not stay open. The sender is woken for
+    /// what is queued, and for a batch that begins, whose end it waits for.
     fn grow_open(&self, grow: impl FnOnce(&mut Batch, &mut Workshop)) {
-        let (before, after, is_full) = {
+        let (before, after, begins, is_full) = {
             let mut open = self.open.borrow_mut();
-            let before = open.held_bytes();
+            let (before, begins) = (open.held_bytes(), open.is_empty());
             grow(&mut open, &mut self.workshop.borrow_mut());
-            (before, open.held_bytes(), open.is_full())
+            (before, open.held_bytes(), begins, open.is_full())
         };
         self.outbox.queue.restage(before, after);
         // What is queued can be given up; an open batch cannot.
-        if is_full || self.outbox.queue.is_overfull() {
+        let must_close = is_full || self.outbox.queue.is_overfull();
+        if must_close {
             self.seal_open();
         }
-        self.outbox.changed.notify();
+        if begins || must_close {
+            self.outbox.changed.notify();
+        }
     }
 }
 
