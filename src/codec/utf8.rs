@@ -2,7 +2,6 @@
 //! it through from the applications they are in.
 
 /// Writes `?` over every byte that is not part of valid UTF-8; returns in how many places.
-#[cold]
 pub fn repair(bytes: &mut [u8]) -> u64 {
     let (mut start, mut places) = (0, 0);
     while let Err(error) = std::str::from_utf8(&bytes[start..]) {

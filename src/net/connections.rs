@@ -3,9 +3,9 @@
 //!
 //! At the bound a connection that waits gives way, and of several the one that has waited for
 //! longest: first those that have not sent a request in [`YOUNG`], then those whose last request is
-//! as long ago, so that neither a flood of connections ends those in use, nor newcomers end each
-//! other while another sleeps. At the end each is told, so that it can finish the request it is
-//! busy with. Dropping the value closes all at once.
+//! as long ago, so that newcomers do not end each other while another sleeps. A flood of silent
+//! newcomers ends itself: where half of all are such, they go first. At the end each is told, so
+//! that it can finish the request it is busy with. Dropping the value closes all at once.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -35,16 +35,20 @@ impl Occupant {
     }
 
     /// Orders those that could give way, after so much time without a request.
-    fn rank(&self, idle_min: Duration, now: Instant) -> Option<(u8, Instant)> {
+    fn rank(&self, idle_min: Duration, now: Instant, is_flood: bool) -> Option<(u8, Instant)> {
         let (since, had_request) = (self.idle_since.get()?, self.had_request.get());
         let idle = now.saturating_duration_since(since);
-        let turn = match (idle < YOUNG, had_request) {
+        let turn = match (idle < YOUNG && !is_flood, had_request) {
             (false, false) => 0,
             (false, true) => 1,
             (true, false) => 2,
             (true, true) => 3,
         };
         (!had_request || idle >= idle_min).then_some((turn, since))
+    }
+
+    fn is_silent(&self) -> bool {
+        self.idle_since.get().is_some() && !self.had_request.get()
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -77,8 +81,12 @@ impl Connections {
     /// Makes room; false when every connection is busy or was so less than `idle_min` ago.
     pub(super) fn close_longest_idle(&mut self, idle_min: Duration) -> bool {
         let now = Instant::now();
+        let silent = self.open.iter().filter(|(occupant, _)| occupant.is_silent()).count();
+        let is_flood = silent * 2 > self.open.len();
         let all = self.open.iter().enumerate();
-        let idle = all.filter_map(|(n, (occupant, _))| Some((occupant.rank(idle_min, now)?, n)));
+        let idle = all.filter_map(|(n, (occupant, _))| {
+            occupant.rank(idle_min, now, is_flood).map(|rank| (rank, n))
+        });
         let Some((_, number)) = idle.min() else { return false };
         drop(self.open.swap_remove(number));
         true
@@ -143,7 +151,7 @@ mod tests {
         };
         let ranks = |idle_min| -> Vec<_> {
             let all = waits.iter().chain([(10, false), (999, true), (0, true)].iter());
-            all.map(|wait| occupant(*wait).rank(idle_min, now)).collect()
+            all.map(|wait| occupant(*wait).rank(idle_min, now, false)).collect()
         };
         let at_the_bound = ranks(Duration::ZERO);
         assert!(at_the_bound.is_sorted() && at_the_bound[0].is_some(), "{at_the_bound:?}");
@@ -152,7 +160,32 @@ mod tests {
         assert_eq!(may_go, [true, true, true, false, true, true, false, false]);
         let busy = Occupant::default();
         busy.set_idle(None);
-        assert_eq!(busy.rank(Duration::ZERO, now), None);
-        assert_eq!(Occupant::default().rank(Duration::ZERO, now), None, "not begun");
+        assert_eq!(busy.rank(Duration::ZERO, now, false), None);
+        assert_eq!(Occupant::default().rank(Duration::ZERO, now, false), None, "not begun");
+    }
+    #[test]
+    fn a_flood_of_silent_newcomers_ends_itself() {
+        crate::net::run(async {
+            for silent in [4, 6] {
+                let mut connections = Connections::new(10);
+                for number in 0..10 {
+                    let address = SocketAddr::from(([127, 0, 0, 1], number));
+                    connections.start(address, |occupant| async move {
+                        if number >= silent {
+                            occupant.set_idle(None);
+                        }
+                        // Those that were used sleep for longer.
+                        let sleeps_s = if number >= silent { 60 } else { 0 };
+                        let ago = Duration::from_secs(sleeps_s);
+                        occupant.set_idle(Instant::now().checked_sub(ago));
+                        std::future::pending::<()>().await;
+                    });
+                }
+                crate::net::yield_now().await;
+                assert!(connections.close_longest_idle(Duration::ZERO));
+                let left = connections.open.iter().filter(|(occupant, _)| occupant.is_silent());
+                assert_eq!(left.count(), if silent == 6 { 5 } else { 4 });
+            }
+        });
     }
 }

@@ -56,6 +56,11 @@ impl Reservation {
         self.bytes = bytes;
     }
 
+    /// Whether the budget could hold so much if nobody else held anything.
+    pub fn could_hold(&self, bytes: u64) -> bool {
+        bytes <= self.budget.bytes_max
+    }
+
     /// Holds `bytes` if the budget has room for them; otherwise changes nothing and says false.
     pub fn try_resize(&mut self, bytes: u64) -> bool {
         let others = self.budget.bytes_used.get() - self.bytes;

@@ -9,10 +9,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Exporter, Intake, Pipeline, ReceiverAccount, Relay, Transaction, RELAY_BYTES_MAX};
-use crate::codec::otlp::{
-    splice_resource, splices_within, Conversion, Counts, Refusal, Signal, Validation,
+use super::{
+    Added, Exporter, Intake, Pipeline, ReceiverAccount, Relay, Transaction, RELAY_BYTES_MAX,
 };
+use crate::codec::otlp::{
+    splice_resource, spliced_bytes, Conversion, Counts, Refusal, Signal, Stop, Validation,
+};
+use crate::codec::utf8::repair;
 use crate::net::yield_now;
 use crate::observe::{Counter, Reservation};
 use crate::translate::{Out, Report, Translator, Walk};
@@ -28,15 +31,14 @@ const CONVERTED_BYTES_MAX: usize = 64 * 1024;
 /// a KiB, so that a body of 16 MiB would come to 4 GiB.
 const ADDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What a body usually grows by: one resource, a usual identity.
-const SPLICE_BYTES_USUAL: usize = 1024;
-
 /// Why nothing of a request was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTaken {
     Bad(Refusal),
-    /// The memory budget has no room for what the body has to be turned into.
+    /// The memory budget has no room now for what the body has to be turned into.
     NoRoom,
+    /// Nor would it have if it were empty.
+    TooLarge,
 }
 
 impl From<Refusal> for NotTaken {
@@ -106,12 +108,18 @@ impl OtlpIntake {
         // How many items a body has that cannot be read is not known: the request counts as one.
         let counts = counts.inspect_err(|why| match why {
             NotTaken::Bad(_) => account.refuse(1, "malformed"),
-            NotTaken::NoRoom => {}
+            NotTaken::NoRoom | NotTaken::TooLarge => {}
         })?;
-        if counts.items > 0 && !self.is_room_to_add(signal, &body) {
+        let added = self.pipeline.added();
+        let Some(added_bytes) = self.added_bytes(signal, &body, &added, counts) else {
             account.refuse(counts.items, "resources");
             let reason = "more resources than this collector gives its attributes to";
             return Err(NotTaken::Bad(Refusal { reason, offset: 0 }));
+        };
+        // Before a translator remembers points: they come again where there is no room.
+        let bytes_before = held.bytes();
+        if added_bytes > 0 {
+            make_room(held, bytes_before, body.len() + added_bytes)?;
         }
         let mut staged = Vec::new();
         if signal == Signal::Metrics {
@@ -119,7 +127,12 @@ impl OtlpIntake {
                 staged.push(self.translate(way, account, &body).await);
             }
         }
-        let relayed = self.relay(signal, &mut body, counts, held).await?;
+        if added_bytes > 0 {
+            let mut spliced = Vec::with_capacity(body.len() + added_bytes);
+            splice_resource(&body, &added.attributes, &mut spliced);
+            replace(&mut body, spliced, held, bytes_before);
+        }
+        let relayed = self.relay(signal, &body, counts).await;
         account.accept(counts.items);
         self.repaired_strings.add(counts.repaired_strings);
         for (exporter, relay) in relayed {
@@ -138,40 +151,38 @@ impl OtlpIntake {
         Ok(())
     }
 
-    /// Whether what is added to a body stays in proportion to it.
-    fn is_room_to_add(&self, signal: Signal, body: &[u8]) -> bool {
-        let bytes_max = body.len().max(ADDED_BYTES_MAX);
+    /// What a body grows by at most for those who take it as it is, in bytes; None where that is
+    /// out of proportion.
+    fn added_bytes(
+        &self,
+        signal: Signal,
+        body: &[u8],
+        added: &Added,
+        counts: Counts,
+    ) -> Option<usize> {
         let takes_bytes =
             |exporter: &Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
-        !self.pipeline.exporters.iter().any(takes_bytes)
-            || splices_within(body, &self.pipeline.added().attributes, bytes_max)
+        match counts.items > 0 && self.pipeline.exporters.iter().any(takes_bytes) {
+            true => spliced_bytes(body, &added.attributes, body.len().max(ADDED_BYTES_MAX)),
+            false => Some(0),
+        }
     }
 
-    /// Adds what the task's resources lack, and stages the body, but for what a commit takes, at
-    /// all who take it as it is.
+    /// Stages a body, but for what a commit takes, at all who take it as it is.
     async fn relay(
         &self,
         signal: Signal,
-        body: &mut Vec<u8>,
+        body: &[u8],
         counts: Counts,
-        held: &mut Reservation,
-    ) -> Result<Vec<(&Rc<dyn Exporter>, Option<Box<dyn Relay>>)>, NotTaken> {
+    ) -> Vec<(&Rc<dyn Exporter>, Option<Box<dyn Relay>>)> {
         let takes_bytes =
             |exporter: &&Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
         if counts.items == 0 {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let exporters = self.pipeline.exporters.iter().filter(takes_bytes);
         let mut relayed: Vec<_> =
             exporters.map(|own| (own, Rc::clone(own).begin_relay(signal))).collect();
-        let added = self.pipeline.added();
-        if !relayed.is_empty() && !added.attributes.is_empty() {
-            let (bytes_before, capacity) = (held.bytes(), body.len() + SPLICE_BYTES_USUAL);
-            make_room(held, capacity)?;
-            let mut spliced = Vec::with_capacity(capacity);
-            splice_resource(body, &added.attributes, &mut spliced);
-            replace(body, spliced, held, bytes_before);
-        }
         for piece in body[..staged_bytes(body)].chunks(RELAY_BYTES_MAX) {
             for (_, relay) in &mut relayed {
                 if let Some(relay) = relay {
@@ -180,7 +191,7 @@ impl OtlpIntake {
             }
             yield_now().await;
         }
-        Ok(relayed)
+        relayed
     }
 
     /// Points to samples for one exporter, staged.
@@ -232,26 +243,40 @@ async fn convert(
     body: &mut Vec<u8>,
     held: &mut Reservation,
 ) -> Result<Counts, NotTaken> {
+    let repaired_strings = repair(body);
     let bytes_before = held.bytes();
-    make_room(held, Conversion::bytes_usual(body))?;
-    let mut conversion = Conversion::new(signal, body)?;
-    let mut bytes = conversion.bytes();
-    while !conversion.piece(CONVERTED_BYTES_MAX)? {
-        make_room(held, conversion.bytes() - bytes)?;
-        bytes = conversion.bytes();
-        yield_now().await;
-    }
-    let (protobuf, repaired_strings) = conversion.finish();
+    let mut room_bytes = Conversion::room_usual(body);
+    let protobuf = loop {
+        make_room(held, bytes_before, room_bytes)?;
+        match convert_within(signal, body, room_bytes).await {
+            Ok(protobuf) => break protobuf,
+            Err(Stop::Bad(refusal)) => return Err(NotTaken::Bad(refusal)),
+            // Many numbers of one digit. Begun anew: nothing is larger than what is held.
+            Err(Stop::NoRoom) => room_bytes *= 2,
+        }
+    };
     replace(body, protobuf, held, bytes_before);
     let mut counts = validate(signal, body).await?;
     counts.repaired_strings += repaired_strings;
     Ok(counts)
 }
 
-/// Holds so many bytes more.
-fn make_room(held: &mut Reservation, bytes: usize) -> Result<(), NotTaken> {
-    let fits = held.try_resize(held.bytes() + bytes as u64);
-    fits.then_some(()).ok_or(NotTaken::NoRoom)
+async fn convert_within(signal: Signal, body: &[u8], room_bytes: usize) -> Result<Vec<u8>, Stop> {
+    let mut conversion = Conversion::new(signal, body, room_bytes)?;
+    while !conversion.piece(CONVERTED_BYTES_MAX)? {
+        yield_now().await;
+    }
+    Ok(conversion.finish())
+}
+
+/// Holds so many bytes more than `bytes_before`.
+fn make_room(held: &mut Reservation, bytes_before: u64, more: usize) -> Result<(), NotTaken> {
+    let bytes = bytes_before + more as u64;
+    match held.try_resize(bytes) {
+        true => Ok(()),
+        false if held.could_hold(bytes) => Err(NotTaken::NoRoom),
+        false => Err(NotTaken::TooLarge),
+    }
 }
 
 /// Puts another body in the place of this one, which alone was held in `bytes_before`.

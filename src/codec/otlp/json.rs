@@ -19,27 +19,40 @@ use crate::codec::protobuf::{
 use crate::codec::utf8::repair;
 
 /// Turns a JSON body into a validated protobuf body. Bad UTF-8 is repaired beforehand; where it
-/// stood outside a string, the tokenizer refuses the `?`.
+/// stood outside a string, the tokenizer refuses the `?`. Does in one go, for tests and benchmarks,
+/// what the pipeline does with pauses.
 pub fn from_json(signal: Signal, body: &mut [u8]) -> Result<(Vec<u8>, Counts), Refusal> {
-    let mut conversion = Conversion::new(signal, body)?;
-    while !conversion.piece(usize::MAX)? {}
-    let (mut out, repaired_strings) = conversion.finish();
-    let mut counts = validate(signal, &mut out)?;
-    counts.repaired_strings += repaired_strings;
-    Ok((out, counts))
+    let repaired_strings = repair(body);
+    let mut room_bytes = Conversion::room_usual(body);
+    loop {
+        let mut conversion = Conversion::new(signal, body, room_bytes)?;
+        match conversion.piece(usize::MAX) {
+            Ok(_) => {
+                let mut out = conversion.finish();
+                let mut counts = validate(signal, &mut out)?;
+                counts.repaired_strings += repaired_strings;
+                return Ok((out, counts));
+            }
+            Err(Stop::Bad(refusal)) => return Err(refusal),
+            Err(Stop::NoRoom) => room_bytes *= 2,
+        }
+    }
 }
 
-/// Objects and lists that hold the items: request, resources and scopes, and a list in each.
-const OUTER_MAX: usize = 6;
+/// Objects and lists around the items: from the request to the points of a metric.
+const OUTER_MAX: usize = 9;
+
+/// Room beyond what is being written: for tags, scalars, and the lengths of messages that end.
+pub(super) const SLACK_BYTES: usize = 512;
 
 /// A conversion that can pause between two items, for bodies of many MiB. What comes out is not
 /// validated yet.
 pub struct Conversion<'a> {
     reader: Reader<'a>,
+    /// Never grows.
     out: Vec<u8>,
     /// What is open around the items, the outermost first; at most [`OUTER_MAX`].
     outer: Vec<Outer>,
-    repaired_strings: u64,
 }
 
 enum Outer {
@@ -49,33 +62,58 @@ enum Outer {
     List(u32, &'static Message),
 }
 
+/// Why a conversion did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Bad(Refusal),
+    /// What comes out takes more room than it was given.
+    NoRoom,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Refusal::from(error).into()
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Bad(refusal)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(Error { reason, offset }: Error) -> Refusal {
+        Refusal { reason, offset }
+    }
+}
+
 impl<'a> Conversion<'a> {
-    /// Begins with a body, whose bad UTF-8 is repaired.
-    pub fn new(signal: Signal, body: &'a mut [u8]) -> Result<Conversion<'a>, Refusal> {
-        let repaired_strings = repair(body);
-        let out = Vec::with_capacity(Conversion::bytes_usual(body));
+    /// Begins with a body of valid UTF-8, into `room_bytes` of memory.
+    pub fn new(
+        signal: Signal,
+        body: &'a [u8],
+        room_bytes: usize,
+    ) -> Result<Conversion<'a>, Refusal> {
+        let out = Vec::with_capacity(room_bytes);
         let mut reader = Reader::from_bytes(body)?;
         if reader.kind()? != JsonKind::Object {
-            fail::<()>(&mut reader, "the request is no object")?;
+            return fail(&mut reader, "the request is no object");
         }
         reader.object()?;
         let outer = vec![Outer::Object(schema::request(signal), None)];
-        Ok(Conversion { reader, out, outer, repaired_strings })
+        Ok(Conversion { reader, out, outer })
     }
 
-    /// The memory that a conversion begins with: protobuf is usually less than half of the JSON,
-    /// but `0,` may stand for eight bytes.
-    pub fn bytes_usual(body: &[u8]) -> usize {
-        body.len() / 2
+    /// The room that usually does, in bytes: protobuf is less than half of the JSON. But `0,` may
+    /// stand for eight bytes.
+    pub fn room_usual(body: &[u8]) -> usize {
+        body.len() / 2 + 2 * SLACK_BYTES
     }
 
-    /// The memory that it has now.
-    pub fn bytes(&self) -> usize {
-        self.out.capacity()
-    }
-
-    /// Converts on for about `bytes_max` of JSON; true when all of it is converted.
-    pub fn piece(&mut self, bytes_max: usize) -> Result<bool, Refusal> {
+    /// Converts on for about `bytes_max` of JSON, or one item that is longer; true when all of it
+    /// is converted.
+    pub fn piece(&mut self, bytes_max: usize) -> Result<bool, Stop> {
         let pause_at = self.reader.offset().saturating_add(bytes_max);
         while let Some(outer) = self.outer.last() {
             match *outer {
@@ -91,7 +129,7 @@ impl<'a> Conversion<'a> {
     }
 
     /// The next field of the innermost object, or its end.
-    fn field(&mut self, schema: &'static Message, start: Option<usize>) -> Result<(), Error> {
+    fn field(&mut self, schema: &'static Message, start: Option<usize>) -> Result<(), Stop> {
         let Some(key) = self.reader.key()? else {
             self.outer.pop();
             start.into_iter().for_each(|start| end_message(&mut self.out, start));
@@ -99,43 +137,57 @@ impl<'a> Conversion<'a> {
         };
         let Some(field) = named(schema, &key.decode()) else { return Ok(()) };
         match field.kind {
-            Kind::Messages(child) if self.reader.kind()? == JsonKind::Array => {
+            Kind::Messages(child) if self.opens(JsonKind::Array)? => {
                 self.reader.array()?;
                 self.outer.push(Outer::List(field.number, child));
                 Ok(())
             }
+            Kind::Message(child) if self.opens(JsonKind::Object)? => self.open(field.number, child),
             kind => value(&mut self.reader, field.number, kind, &mut self.out),
         }
     }
 
     /// The next element of the innermost list, or its end.
-    fn element(&mut self, number: u32, schema: &'static Message) -> Result<(), Error> {
+    fn element(&mut self, number: u32, schema: &'static Message) -> Result<(), Stop> {
         if !self.reader.element()? {
             self.outer.pop();
-        } else if self.outer.len() < OUTER_MAX && self.reader.kind()? == JsonKind::Object {
-            self.reader.object()?;
-            let start = begin_message(&mut self.out, number);
-            self.outer.push(Outer::Object(schema, Some(start)));
+            Ok(())
+        } else if !schema.is_item && self.opens(JsonKind::Object)? {
+            self.open(number, schema)
         } else {
-            submessage(&mut self.reader, number, schema, &mut self.out)?;
+            submessage(&mut self.reader, number, schema, &mut self.out)
         }
+    }
+
+    /// Whether the next value is of this kind, and may be entered here.
+    fn opens(&mut self, kind: JsonKind) -> Result<bool, Error> {
+        Ok(self.outer.len() < OUTER_MAX && self.reader.kind()? == kind)
+    }
+
+    fn open(&mut self, number: u32, schema: &'static Message) -> Result<(), Stop> {
+        need_room(&self.out, 0)?;
+        self.reader.object()?;
+        let start = begin_message(&mut self.out, number);
+        self.outer.push(Outer::Object(schema, Some(start)));
         Ok(())
     }
 
-    /// The protobuf body, and how many strings were repaired.
-    pub fn finish(self) -> (Vec<u8>, u64) {
-        (self.out, self.repaired_strings)
+    /// The protobuf body.
+    pub fn finish(self) -> Vec<u8> {
+        self.out
     }
 }
 
-impl From<Error> for Refusal {
-    fn from(Error { reason, offset }: Error) -> Refusal {
-        Refusal { reason, offset }
+/// Whether so many bytes can be written, and the slack.
+fn need_room(out: &Vec<u8>, bytes: usize) -> Result<(), Stop> {
+    match out.capacity() - out.len() >= bytes + SLACK_BYTES {
+        true => Ok(()),
+        false => Err(Stop::NoRoom),
     }
 }
 
 /// Reads an object, whose kind was seen to be one, field by field.
-fn message(reader: &mut Reader<'_>, schema: &Message, out: &mut Vec<u8>) -> Result<(), Error> {
+fn message(reader: &mut Reader<'_>, schema: &Message, out: &mut Vec<u8>) -> Result<(), Stop> {
     reader.object()?;
     while let Some(key) = reader.key()? {
         if let Some(field) = named(schema, &key.decode()) {
@@ -164,10 +216,11 @@ fn snake_case(name: &str) -> impl Iterator<Item = u8> + '_ {
 }
 
 /// Reads what follows a known key.
-fn value(reader: &mut Reader<'_>, number: u32, kind: Kind, out: &mut Vec<u8>) -> Result<(), Error> {
+fn value(reader: &mut Reader<'_>, number: u32, kind: Kind, out: &mut Vec<u8>) -> Result<(), Stop> {
     if reader.kind()? == JsonKind::Null {
-        return reader.skip();
+        return Ok(reader.skip()?);
     }
+    need_room(out, 0)?;
     match kind {
         Kind::Message(child) => submessage(reader, number, child, out),
         Kind::Messages(child) => elements(reader, |reader| submessage(reader, number, child, out)),
@@ -192,13 +245,14 @@ fn submessage(
     number: u32,
     schema: &Message,
     out: &mut Vec<u8>,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
+    need_room(out, 0)?;
     match reader.kind()? {
         JsonKind::Object => push_message(out, number, |out| message(reader, schema, out)),
         // An element that is null: a message without fields.
         JsonKind::Null => {
             push_bytes(out, number, b"");
-            reader.skip()
+            Ok(reader.skip()?)
         }
         // As an older example of the specification has it (opentelemetry-proto,
         // examples/events.json): the values without the object around them.
@@ -212,8 +266,8 @@ fn submessage(
 /// Visits the elements of an array.
 fn elements<'a>(
     reader: &mut Reader<'a>,
-    mut visit: impl FnMut(&mut Reader<'a>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut visit: impl FnMut(&mut Reader<'a>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     if reader.kind()? != JsonKind::Array {
         return fail(reader, "expected an array");
     }
@@ -229,24 +283,24 @@ fn packed<'a>(
     number: u32,
     out: &mut Vec<u8>,
     mut push: impl FnMut(&mut Reader<'a>, &mut Vec<u8>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    push_message(out, number, |out| elements(reader, |reader| push(reader, out)))
+) -> Result<(), Stop> {
+    push_message(out, number, |out| {
+        elements(reader, |reader| {
+            need_room(out, 0)?;
+            Ok(push(reader, out)?)
+        })
+    })
 }
 
-fn scalar(
-    reader: &mut Reader<'_>,
-    number: u32,
-    kind: Kind,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
+fn scalar(reader: &mut Reader<'_>, number: u32, kind: Kind, out: &mut Vec<u8>) -> Result<(), Stop> {
     match kind {
-        Kind::Text => push_bytes(out, number, text(reader)?.as_bytes()),
+        Kind::Text => push_long(out, number, text(reader)?.as_bytes())?,
         Kind::Bytes => match base64::decode(&text(reader)?.replace('-', "+").replace('_', "/")) {
-            Some(bytes) => push_bytes(out, number, &bytes),
+            Some(bytes) => push_long(out, number, &bytes)?,
             None => return fail(reader, "expected base64"),
         },
         Kind::Id(_) => match from_hex(&text(reader)?) {
-            Some(bytes) => push_bytes(out, number, &bytes),
+            Some(bytes) => push_long(out, number, &bytes)?,
             None => return fail(reader, "expected a hexadecimal id"),
         },
         Kind::Bool => push_varint_field(out, number, u64::from(boolean(reader)?)),
@@ -267,8 +321,14 @@ fn scalar(
     Ok(())
 }
 
-fn fail<T>(reader: &mut Reader<'_>, reason: &'static str) -> Result<T, Error> {
-    Err(Error { reason, offset: reader.offset() })
+fn push_long(out: &mut Vec<u8>, number: u32, bytes: &[u8]) -> Result<(), Stop> {
+    need_room(out, bytes.len())?;
+    push_bytes(out, number, bytes);
+    Ok(())
+}
+
+fn fail<T, E: From<Error>>(reader: &mut Reader<'_>, reason: &'static str) -> Result<T, E> {
+    Err(Error { reason, offset: reader.offset() }.into())
 }
 
 fn text<'a>(reader: &mut Reader<'a>) -> Result<std::borrow::Cow<'a, str>, Error> {

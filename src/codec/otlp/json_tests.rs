@@ -1,6 +1,7 @@
 //! OTLP/JSON against the same bodies in protobuf; disguises, refusals, truncation and damage.
 
 use super::golden::{LOGS, METRICS, TRACES};
+use super::json::SLACK_BYTES;
 use super::*;
 
 const METRICS_JSON: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[
@@ -183,5 +184,55 @@ fn every_prefix_and_any_damage_ends() {
                 assert_eq!(again.items, counts.items, "seed {seed}");
             }
         }
+    }
+}
+
+#[test]
+fn pieces_of_any_size_come_to_the_same() {
+    for (signal, json, expected) in ALL {
+        for bytes_max in [0, 1, 7, 50, 200] {
+            let room_bytes = Conversion::room_usual(json.as_bytes());
+            let mut conversion = Conversion::new(signal, json.as_bytes(), room_bytes).unwrap();
+            let mut pieces = 1;
+            while !conversion.piece(bytes_max).unwrap() {
+                pieces += 1;
+            }
+            assert!(pieces > 1 && pieces <= json.len(), "{pieces} pieces of {bytes_max} bytes");
+            assert_eq!(conversion.finish(), expected);
+        }
+    }
+    // The points of one metric are items, as spans and records are.
+    let points = vec!["{}"; 100].join(",");
+    let metric = format!(r#"{{"gauge":{{"dataPoints":[{points}]}}}}"#);
+    let json = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metric}]}}]}}]}}"#);
+    let mut conversion = Conversion::new(Signal::Metrics, json.as_bytes(), 2000).unwrap();
+    let pieces = std::iter::repeat_with(|| conversion.piece(1).unwrap());
+    assert!(pieces.take_while(|is_done| !is_done).count() > 100);
+}
+
+#[test]
+fn what_comes_out_never_outgrows_its_room() {
+    for (signal, json, expected) in ALL {
+        for room_bytes in 0..expected.len() + 2 * SLACK_BYTES {
+            let mut conversion = Conversion::new(signal, json.as_bytes(), room_bytes).unwrap();
+            match conversion.piece(usize::MAX) {
+                Ok(is_done) => assert!(is_done && room_bytes > SLACK_BYTES),
+                Err(stop) => {
+                    assert_eq!(stop, Stop::NoRoom);
+                    assert!(room_bytes < expected.len() + SLACK_BYTES);
+                }
+            }
+            assert!(conversion.finish().capacity() <= room_bytes);
+        }
+    }
+    // Nothing but ends: each level's length is written when all is there.
+    let deep = format!("{}{}", r#"{"arrayValue":{"values":["#.repeat(15), "]}}".repeat(15));
+    let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}"#);
+    let json = format!("{body}}}]}}]}}]}}");
+    let long = json.replace("[]", &format!(r#"[{{"stringValue":"{}"}}]"#, "x".repeat(20_000)));
+    for room_bytes in 19_000..22_000 {
+        let mut conversion = Conversion::new(Signal::Logs, long.as_bytes(), room_bytes).unwrap();
+        let _ = conversion.piece(usize::MAX);
+        assert!(conversion.finish().capacity() <= room_bytes);
     }
 }

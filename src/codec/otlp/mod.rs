@@ -2,7 +2,7 @@
 //! are.
 //!
 //! One table, [`schema`], says what every message consists of. By it [`validate`] checks a whole
-//! request before anything of it is accepted, and [`from_json`] turns OTLP/JSON into protobuf.
+//! request before anything of it is accepted, and [`Conversion`] turns OTLP/JSON into protobuf.
 //! [`resource_metrics`], [`resource_spans`] and [`resource_logs`] open cursors over a validated
 //! body; nothing is ever built as a tree. Bodies concatenate: every request has only the repeated
 //! field 1, so that the encoding of A followed by that of B is a request with A's resources and
@@ -31,7 +31,7 @@ mod records_tests;
 mod tests;
 
 pub use attributes::{AnyValue, Attribute, Attributes};
-pub use json::{from_json, Conversion};
+pub use json::{from_json, Conversion, Stop};
 pub use logs::{LogRecord, LogRecords};
 pub use metrics::{Data, Metric, Metrics, Points, Temporality};
 pub use points::{
@@ -41,7 +41,7 @@ pub use points::{
 pub use resource::{
     resource_logs, resource_metrics, resource_spans, Resource, Resources, Scope, Scopes,
 };
-pub use splice::{splice_resource, splices_within};
+pub use splice::{splice_resource, spliced_bytes};
 pub use traces::{Link, Span, SpanEvent, SpanKind, Spans, StatusCode};
 pub use validate::{validate, Counts, Refusal, Validation};
 

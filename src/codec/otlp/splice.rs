@@ -25,12 +25,18 @@ pub fn splice_resource(body: &[u8], attributes: &[(String, String)], out: &mut V
 /// Tags and lengths of an attribute, and what the lengths around it may grow by, in bytes.
 const FRAMING_BYTES_MAX: usize = 32;
 
-/// Whether [`splice_resource`] adds no more than `bytes_max`.
-pub fn splices_within(body: &[u8], attributes: &[(String, String)], bytes_max: usize) -> bool {
+/// What [`splice_resource`] adds at most, in bytes; None where that may be more than `bytes_max`.
+pub fn spliced_bytes(
+    body: &[u8],
+    attributes: &[(String, String)],
+    bytes_max: usize,
+) -> Option<usize> {
     let sizes = attributes.iter().map(|(key, value)| key.len() + value.len() + FRAMING_BYTES_MAX);
-    let room = bytes_max / sizes.sum::<usize>().max(1);
-    attributes.is_empty()
-        || Fields::new(body).filter(|(number, _)| *number == 1).nth(room).is_none()
+    let each = sizes.sum::<usize>();
+    let count_max = bytes_max.checked_div(each).unwrap_or(0);
+    let resources = Fields::new(body).filter(|(number, _)| *number == 1);
+    let count = if each == 0 { 0 } else { resources.take(count_max + 1).count() };
+    (count <= count_max).then_some(count * each)
 }
 
 /// Appends the inside of one ResourceSpans, ResourceMetrics or ResourceLogs.

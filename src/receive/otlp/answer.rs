@@ -2,7 +2,7 @@
 //!
 //! The three services' responses differ in the JSON name of one field alone.
 
-use super::{Encoding, Signal};
+use super::{BodyError, Encoding, Signal};
 use crate::codec::grpc::Status;
 use crate::codec::json::push_escaped;
 use crate::codec::protobuf::{push_bytes, push_message, push_varint_field};
@@ -14,8 +14,8 @@ pub enum Answer {
     Taken { rejected: u64, message: String },
     /// Nothing was taken.
     Refused(Status),
-    /// Nor here, since memory is short: it may come again.
-    NoRoom,
+    /// Nor here, for lack of memory.
+    Unheld(BodyError),
 }
 
 impl Answer {

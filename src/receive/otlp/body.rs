@@ -29,6 +29,8 @@ pub enum BodyError {
     TooLarge,
     /// The memory budget has no room for it.
     NoRoom,
+    /// What it has to be turned into is larger than the memory budget.
+    NeverFits,
     Gzip(GzipError),
 }
 

@@ -66,7 +66,7 @@ where
             success(&response(route.signal, Encoding::Protobuf, rejected, &message))
         }
         Answer::Refused(status) => refuse(&status),
-        Answer::NoRoom => refuse(&shared.explain(BodyError::NoRoom)),
+        Answer::Unheld(fault) => refuse(&shared.explain(fault)),
     });
 }
 

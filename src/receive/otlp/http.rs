@@ -90,10 +90,7 @@ where
             ..http1::Answer::default()
         },
         Answer::Refused(status) => refuse(encoding, status.code.to_http(), &status),
-        Answer::NoRoom => {
-            let status = shared.explain(BodyError::NoRoom);
-            refuse(encoding, status.code.to_http(), &status)
-        }
+        Answer::Unheld(fault) => refuse_body(shared, encoding, fault),
     }
 }
 
@@ -113,14 +110,7 @@ async fn read_body<S>(
             return Err(refuse(encoding, 400, &status));
         }
     };
-    let fail = |fault: BodyError| {
-        let http = match fault {
-            BodyError::TooLarge => 413,
-            BodyError::NoRoom => 503,
-            BodyError::Gzip(_) => 400,
-        };
-        refuse(encoding, http, &shared.explain(fault))
-    };
+    let fail = |fault: BodyError| refuse_body(shared, encoding, fault);
     let declared = incoming.declared_length();
     let mut body =
         Body::new(&shared.budget, shared.body_bytes_max, is_gzip, declared).map_err(fail)?;
@@ -136,6 +126,15 @@ async fn read_body<S>(
             return body.finish().map_err(fail);
         }
     }
+}
+
+fn refuse_body<S>(shared: &Shared<S>, encoding: Encoding, fault: BodyError) -> http1::Answer {
+    let http = match fault {
+        BodyError::TooLarge | BodyError::NeverFits => 413,
+        BodyError::NoRoom => 503,
+        BodyError::Gzip(_) => 400,
+    };
+    refuse(encoding, http, &shared.explain(fault))
 }
 
 fn content_type(encoding: Encoding) -> &'static str {

@@ -106,6 +106,11 @@ impl<S> Shared<S> {
                 let message = format!("the body is larger than {limit} bytes (body_limit)");
                 Status::new(Code::ResourceExhausted, message)
             }
+            BodyError::NeverFits => {
+                self.count("too_large");
+                let message = "the body takes more memory than there is (--memory-limit)";
+                Status::new(Code::ResourceExhausted, message)
+            }
             BodyError::NoRoom => {
                 self.count("no_room");
                 let status = Status::new(Code::Unavailable, "no memory for the body; come back");

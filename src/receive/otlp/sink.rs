@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Answer, Config, Encoding, Export, Otlp, Signal, Signals};
+use super::{Answer, BodyError, Config, Encoding, Export, Otlp, Signal, Signals};
 use crate::codec::grpc::{Code, Status};
 use crate::observe::{Budget, Registry};
 use crate::pipeline::{NotTaken, OtlpIntake, Pipeline};
@@ -26,7 +26,8 @@ pub fn open(
         drop(held);
         match taken {
             Ok(()) => Answer::taken(),
-            Err(NotTaken::NoRoom) => Answer::NoRoom,
+            Err(NotTaken::NoRoom) => Answer::Unheld(BodyError::NoRoom),
+            Err(NotTaken::TooLarge) => Answer::Unheld(BodyError::NeverFits),
             Err(NotTaken::Bad(refusal)) => {
                 log::warn!("otlp: a body was refused: {refusal}");
                 Answer::Refused(Status::new(Code::InvalidArgument, refusal.to_string()))

@@ -37,7 +37,8 @@ fn judge(body: &[u8]) -> Answer {
             retry_after: Some(Duration::from_millis(2500)),
             ..status(Code::Unavailable)
         }),
-        b"no room" => Answer::NoRoom,
+        b"no room" => Answer::Unheld(BodyError::NoRoom),
+        b"never" => Answer::Unheld(BodyError::NeverFits),
         _ => Answer::taken(),
     }
 }
@@ -258,6 +259,10 @@ fn without_memory_both_say_when_to_come_back() {
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Retry-After: 1\r\n"));
         let response = otlp.call(TRACES, &[], &message(false, b"no room")).await;
         assert_eq!((response.trailer("grpc-status"), otlp.errors("no_room")), (Some("14"), 4));
+        let answer = otlp.post("/v1/traces", JSON, "", b"never").await;
+        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("--memory-limit"));
+        let response = otlp.call(TRACES, &[], &message(false, b"never")).await;
+        assert_eq!((response.trailer("grpc-status"), otlp.errors("too_large")), (Some("8"), 2));
         assert!(otlp.post("/v1/traces", JSON, "", b"x").await.starts_with("HTTP/1.1 200 "));
     });
 }

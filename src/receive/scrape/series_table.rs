@@ -15,9 +15,8 @@
 //! whose 61 bits agree are taken for one: for 100,000 series that happens once in 10⁸ tables.
 //!
 //! A scrape that brings the same series as the last one commits in constant time and allocates
-//! nothing. A new index is filled little by little, so that no call takes long: while the table
-//! grows the rows that are not in it yet are found by the one before, and after a scrape
-//! [`SeriesTable::settle`] fills it in steps.
+//! nothing. A new index is filled little by little: while the table grows the rows that are not in
+//! it yet are found by the one before, and after a scrape [`SeriesTable::settle`] fills it in steps.
 //!
 //! Invariants: between scrapes every row carries the table's generation and none is new; a row that
 //! is entered in an index is reached from its hash's place without crossing an empty one.
@@ -31,10 +30,11 @@ pub const SERIES_MAX: usize = 1_000_000;
 const INDEX_MIN: usize = 16;
 
 /// Rows that move to a larger index with each series that is new. A third of what is moved comes in
-/// until the next growth, so three would do.
+/// until the next growth, but in small tables a sixth.
 const MOVED_PER_ROW: usize = 8;
 
-/// Rows entered into an index by one step of [`SeriesTable::settle`], some 0.1 ms.
+/// Rows entered into an index by one step of [`SeriesTable::settle`], some 0.1 ms. Compacting rows
+/// before is one step, 0.2 ms for 100,000.
 const MOVED_PER_STEP: usize = 8192;
 
 /// A place of the index without a row.
@@ -206,8 +206,8 @@ impl SeriesTable {
         self.is_scraping = false;
     }
 
-    /// Tidies up after a scrape, a step at a time; true while there is more to do, and until then
-    /// nothing is found. The next scrape does what is left.
+    /// Tidies up after a scrape, a step at a time; true while there is more to do. Nothing must be
+    /// looked up before it is done. The next scrape does what is left.
     pub fn settle(&mut self) -> bool {
         if self.gone * 16 > self.rows.len() {
             self.compact();
