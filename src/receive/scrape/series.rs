@@ -117,3 +117,38 @@ fn mark(record: &[u8], timestamp_ms: i64, emit: &mut impl FnMut(&Sample<'_>)) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Budget;
+
+    /// A scrape that brings the series of these numbers; how many markers it makes.
+    async fn scrape(series: &mut Series, numbers: std::ops::Range<u32>) -> usize {
+        series.begin();
+        for number in numbers {
+            let value = number.to_string();
+            let name = Label { name: "__name__", value: "up" };
+            assert_ne!(series.see(&[name, Label { name: "n", value: &value }], false), Seen::Full);
+        }
+        let mut markers = 0;
+        series.commit(1, |_| markers += 1).await;
+        markers
+    }
+
+    /// The table tidies up in several steps, and the log after it: of whatever lives it keeps the
+    /// names.
+    #[test]
+    fn names_outlive_the_tidying_of_table_and_log() {
+        net::run(async {
+            let mut series = Series::new(Budget::new(64 << 20).reservation());
+            let (mut first, count) = (0, 20_000);
+            assert_eq!(scrape(&mut series, first..first + count).await, 0);
+            for _ in 0..12 {
+                first += 5000;
+                assert_eq!(scrape(&mut series, first..first + count).await, 5000);
+            }
+            assert_eq!(scrape(&mut series, 0..0).await, count as usize);
+        });
+    }
+}
