@@ -15,8 +15,9 @@
 //! whose 61 bits agree are taken for one: for 100,000 series that happens once in 10⁸ tables.
 //!
 //! A scrape that brings the same series as the last one commits in constant time and allocates
-//! nothing. A new index is filled little by little: while the table grows the rows that are not in
-//! it yet are found by the one before, and after a scrape [`SeriesTable::settle`] fills it in steps.
+//! nothing. A new index is filled little by little: while the table grows the rows that are not
+//! in it yet are found by the one before, and after a scrape [`SeriesTable::settle`] fills it in
+//! steps.
 //!
 //! Invariants: between scrapes every row carries the table's generation and none is new; a row that
 //! is entered in an index is reached from its hash's place without crossing an empty one.
