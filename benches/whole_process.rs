@@ -1,7 +1,6 @@
 //! The whole program, scraping one target every second and remote-writing over loopback: CPU per
-//! sample and peak memory; and Debian's Prometheus agent doing the same in the same run. Target and
-//! destination keep to the first core, the collectors to the others. Then the same with a
-//! destination that is down, and how long after exec it listens.
+//! sample and peak memory; and Debian's Prometheus agent doing the same in the same run. Then the
+//! same with a destination that is down, and how long after exec it listens.
 //!
 //! Arguments: `series=10000 seconds=20`; without `series=` 10,000 and 100,000 are measured. Needs
 //! dist/otlet (or OTLET_BIN); the agent is left out where no `prometheus` is in PATH.
@@ -67,7 +66,7 @@ fn compare(series: usize, seconds: u64) {
 }
 
 fn otlet(target: SocketAddr, limit_mib: u64) -> Command {
-    let mut command = process::apart(&process::binary());
+    let mut command = process::otlet();
     command.arg(format!("--from-scrape=http://{target}/metrics interval=1s timeout=1s"));
     command.arg(format!("--memory-limit={limit_mib}MiB"));
     command
@@ -137,7 +136,7 @@ fn agent(scratch: &std::path::Path, target: SocketAddr, seconds: u64) -> Option<
              remote_write: [{{url: 'http://{receiver}/api/v1/write'}}]\n"
         );
         fs::write(&config, text).expect("the temporary folder takes a file");
-        let mut command = process::apart("prometheus");
+        let mut command = Command::new("prometheus");
         command.arg("--enable-feature=agent").arg("--web.listen-address=127.0.0.1:0");
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.agent.path={}", scratch.join("data").display()));

@@ -2,43 +2,11 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::thread;
+use std::process::{Child, Command};
 
-/// The binary that is measured.
-pub fn binary() -> String {
-    std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned())
-}
-
-/// The same; the caller adds flags.
+/// The binary that is measured; the caller adds flags.
 pub fn otlet() -> Command {
-    Command::new(binary())
-}
-
-/// A program on all cores but the first, to which this process keeps from now on: otherwise the
-/// longest pause of an event loop is what the scheduler gives its peers. Peers that wake each other
-/// for every request pay for it, since to wake another core costs more than the request.
-pub fn apart(program: &str) -> Command {
-    static OTHERS: OnceLock<Option<String>> = OnceLock::new();
-    match OTHERS.get_or_init(leave_other_cores) {
-        Some(cores) => {
-            let mut command = Command::new("taskset");
-            command.args(["--cpu-list", cores, program]);
-            command
-        }
-        None => Command::new(program),
-    }
-}
-
-/// Moves this process to the first core; the others, if there are any.
-fn leave_other_cores() -> Option<String> {
-    let last = thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
-    let own = std::process::id().to_string();
-    let mut command = Command::new("taskset");
-    command.args(["--all-tasks", "--cpu-list", "--pid", "0", &own]).stdout(Stdio::null());
-    let moved = last > 0 && command.status().is_ok_and(|status| status.success());
-    moved.then(|| format!("1-{last}"))
+    Command::new(std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned()))
 }
 
 /// User and system time so far, in seconds, to a hundredth.
