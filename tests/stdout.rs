@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use support::json::Json;
 use support::otlet::Otlet;
+use support::otlp::field;
 use support::scripted::HttpServer;
 use support::{http, wait_for, Process};
 
@@ -142,11 +143,6 @@ fn two_writers_take_turns() {
 #[test]
 fn log_records_that_nobody_reads_hold_nothing_up() {
     let (mut process, [admin, otlp]) = start_unread(&["--from-otlp=grpc=off http=127.0.0.1:0"]);
-    // A field of a message; the length takes three bytes, however short it is.
-    let field = |number: u8, content: &[u8]| -> Vec<u8> {
-        let [low, middle, high] = [0, 7, 14].map(|shift| (content.len() >> shift) as u8 & 0x7f);
-        [&[number << 3 | 2, low | 0x80, middle | 0x80, high], content].concat()
-    };
     let record = field(2, &field(5, &field(1, "x".repeat(1000).as_bytes())));
     let body = field(1, &field(2, &record.repeat(100)));
     let post = || {

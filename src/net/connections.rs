@@ -18,6 +18,9 @@ use super::{either, spawn, timeout, Listener, Notify, Stream, Task};
 /// A request may still be on its way to a connection that has waited for less.
 const YOUNG: Duration = Duration::from_secs(1);
 
+/// Who gives way first: whether it is young, whether it had a request, and since when it waits.
+type Rank = (bool, bool, Instant);
+
 /// What a connection and its listener know of each other.
 #[derive(Default)]
 pub(super) struct Occupant {
@@ -35,16 +38,11 @@ impl Occupant {
     }
 
     /// Orders those that could give way, after so much time without a request.
-    fn rank(&self, idle_min: Duration, now: Instant, is_flood: bool) -> Option<(u8, Instant)> {
+    fn rank(&self, idle_min: Duration, now: Instant, is_flood: bool) -> Option<Rank> {
         let (since, had_request) = (self.idle_since.get()?, self.had_request.get());
         let idle = now.saturating_duration_since(since);
-        let turn = match (idle < YOUNG && !is_flood, had_request) {
-            (false, false) => 0,
-            (false, true) => 1,
-            (true, false) => 2,
-            (true, true) => 3,
-        };
-        (!had_request || idle >= idle_min).then_some((turn, since))
+        let is_young = idle < YOUNG && !is_flood;
+        (!had_request || idle >= idle_min).then_some((is_young, had_request, since))
     }
 
     fn is_silent(&self) -> bool {

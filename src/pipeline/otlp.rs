@@ -160,12 +160,17 @@ impl OtlpIntake {
         added: &Added,
         counts: Counts,
     ) -> Option<usize> {
-        let takes_bytes =
-            |exporter: &Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
-        match counts.items > 0 && self.pipeline.exporters.iter().any(takes_bytes) {
+        match counts.items > 0 && self.takers_of_bytes(signal).next().is_some() {
             true => spliced_bytes(body, &added.attributes, body.len().max(ADDED_BYTES_MAX)),
             false => Some(0),
         }
+    }
+
+    /// The exporters that take bodies of this signal as they are.
+    fn takers_of_bytes(&self, signal: Signal) -> impl Iterator<Item = &Rc<dyn Exporter>> {
+        let takes_bytes =
+            move |exporter: &&Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
+        self.pipeline.exporters.iter().filter(takes_bytes)
     }
 
     /// Stages a body, but for what a commit takes, at all who take it as it is.
@@ -175,14 +180,12 @@ impl OtlpIntake {
         body: &[u8],
         counts: Counts,
     ) -> Vec<(&Rc<dyn Exporter>, Option<Box<dyn Relay>>)> {
-        let takes_bytes =
-            |exporter: &&Rc<dyn Exporter>| matches!(exporter.takes(signal), Intake::Bytes);
         if counts.items == 0 {
             return Vec::new();
         }
-        let exporters = self.pipeline.exporters.iter().filter(takes_bytes);
+        let takers = self.takers_of_bytes(signal);
         let mut relayed: Vec<_> =
-            exporters.map(|own| (own, Rc::clone(own).begin_relay(signal))).collect();
+            takers.map(|own| (own, Rc::clone(own).begin_relay(signal))).collect();
         for piece in body[..staged_bytes(body)].chunks(RELAY_BYTES_MAX) {
             for (_, relay) in &mut relayed {
                 if let Some(relay) = relay {

@@ -106,9 +106,17 @@ impl Drop for OtlpReceiver {
     }
 }
 
-/// A field of a protobuf message (the length is below 128).
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2, u8::try_from(content.len()).expect("a short one")], content].concat()
+/// A field of a protobuf message.
+pub fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut length = content.len();
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.extend_from_slice(content);
+    bytes
 }
 
 /// A request of traces with a span of that name.

@@ -31,11 +31,14 @@ pub fn spliced_bytes(
     attributes: &[(String, String)],
     bytes_max: usize,
 ) -> Option<usize> {
+    if attributes.is_empty() {
+        return Some(0);
+    }
     let sizes = attributes.iter().map(|(key, value)| key.len() + value.len() + FRAMING_BYTES_MAX);
     let each = sizes.sum::<usize>();
-    let count_max = bytes_max.checked_div(each).unwrap_or(0);
+    let count_max = bytes_max / each;
     let resources = Fields::new(body).filter(|(number, _)| *number == 1);
-    let count = if each == 0 { 0 } else { resources.take(count_max + 1).count() };
+    let count = resources.take(count_max + 1).count();
     (count <= count_max).then_some(count * each)
 }
 

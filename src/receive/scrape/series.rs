@@ -128,8 +128,8 @@ mod tests {
         series.begin();
         for number in numbers {
             let value = number.to_string();
-            let name = Label { name: "__name__", value: "up" };
-            assert_ne!(series.see(&[name, Label { name: "n", value: &value }], false), Seen::Full);
+            let labels = [Label::new("__name__", "up"), Label::new("n", &value)];
+            assert_ne!(series.see(&labels, false), Seen::Full);
         }
         let mut markers = 0;
         series.commit(1, |_| markers += 1).await;
