@@ -4,11 +4,13 @@
 //! was read from. It points at its [`Family`] and says which [`Part`] of it it is, so nothing
 //! downstream guesses from names. Nothing here does I/O or owns more than it must.
 
+mod changes;
 mod float;
 mod histogram;
 mod identity;
 mod labels;
 
+pub use changes::Changes;
 pub use float::{push_float, FloatStyle};
 pub use histogram::{BucketSpan, NativeBuckets, NativeHistogram};
 pub use identity::{Identity, IdentityConfig, IDENTITY_LABELS};

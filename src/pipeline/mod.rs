@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::codec::otlp::Signal;
-use crate::model::{Family, Identity, IdentityConfig, Sample};
+use crate::model::{Changes, Family, Identity, IdentityConfig, Sample};
 use crate::net::sleep;
 use crate::observe::Registry;
 use crate::translate;
@@ -84,7 +84,8 @@ pub trait Exporter {
 /// What one exporter holds of a transaction under way; dropping it discards it whole.
 pub trait Staging {
     /// Takes one sample. What does not fit under the exporter's bound is dropped and counted there.
-    fn sample(&mut self, sample: &Sample<'_>);
+    /// `changes` says how its labels differ from those of the sample before it.
+    fn sample(&mut self, sample: &Sample<'_>, changes: Changes);
 
     /// Says that `family` is complete; its metadata are final.
     fn end_family(&mut self, family: &Family<'_>);

@@ -8,7 +8,7 @@ use super::super::{Added, Config, Staging};
 use super::*;
 use crate::codec::otlp::from_json;
 use crate::codec::protobuf::{push_bytes, push_fixed64, push_message, push_varint_field};
-use crate::model::{Family, Sample};
+use crate::model::{Changes, Family, Sample};
 use crate::net::run;
 use crate::observe::{Budget, Registry};
 use crate::translate;
@@ -52,7 +52,7 @@ impl Exporter for Samples {
 }
 
 impl Staging for Samples {
-    fn sample(&mut self, _: &Sample<'_>) {}
+    fn sample(&mut self, _: &Sample<'_>, _: Changes) {}
     fn end_family(&mut self, _: &Family<'_>) {}
     fn commit(self: Box<Self>) {}
 }

@@ -8,7 +8,7 @@ use std::mem;
 use std::rc::Rc;
 
 use super::{Added, Pipeline, ReceiverAccount, Staging};
-use crate::model::{recycle, sort_labels, Family, Label, OwnedLabels, Sample};
+use crate::model::{recycle, sort_labels, Changes, Family, Label, OwnedLabels, Sample};
 
 /// Collects samples until [`Transaction::commit`]; dropping it discards them.
 pub struct Transaction {
@@ -18,6 +18,8 @@ pub struct Transaction {
     staged: Vec<Box<dyn Staging>>,
     items: u64,
     relabelled_away: u64,
+    /// The last sample was not a settled one.
+    is_interrupted: bool,
     owned: OwnedLabels,
     /// Buffers for label sets with what is added, and after the rules.
     labels: Vec<Label<'static>>,
@@ -39,6 +41,7 @@ impl Transaction {
             staged,
             items: 0,
             relabelled_away: 0,
+            is_interrupted: false,
             owned: OwnedLabels::default(),
             labels: Vec::new(),
             ruled: Vec::new(),
@@ -57,23 +60,31 @@ impl Transaction {
 
     /// Stages one sample at every exporter, unless a relabel rule drops it.
     pub fn sample(&mut self, sample: &Sample<'_>) {
+        self.is_interrupted = true;
         if self.added.labels.is_empty() {
-            return self.settled(sample);
+            return self.stage(sample, Changes::ALL);
         }
         let mut labels = recycle(mem::take(&mut self.labels));
         let added = self.added();
         labels.extend_from_slice(sample.labels);
         add_absent(&mut labels, &added.labels);
         sort_labels(&mut labels);
-        self.settled(&Sample { labels: &labels, ..*sample });
+        self.stage(&Sample { labels: &labels, ..*sample }, Changes::ALL);
         self.labels = recycle(labels);
     }
 
-    /// The same for a sample that has what is [`added`](Transaction::added).
-    pub fn settled(&mut self, sample: &Sample<'_>) {
+    /// The same for a sample that has what is [`added`](Transaction::added). `changes` says how its
+    /// labels differ from those of the settled sample before it.
+    #[inline]
+    pub fn settled(&mut self, sample: &Sample<'_>, changes: Changes) {
+        let is_interrupted = mem::take(&mut self.is_interrupted);
+        self.stage(sample, if is_interrupted { Changes::ALL } else { changes });
+    }
+
+    fn stage(&mut self, sample: &Sample<'_>, changes: Changes) {
         self.items += 1;
         if self.pipeline.rules.is_empty() {
-            return self.fan_out(sample);
+            return self.fan_out(sample, changes);
         }
         let mut labels = recycle(mem::take(&mut self.ruled));
         let mut owned = mem::take(&mut self.owned);
@@ -81,7 +92,7 @@ impl Transaction {
         if self.pipeline.rules.apply(&mut owned) && !owned.is_empty() {
             labels.extend(owned.iter());
             sort_labels(&mut labels);
-            self.fan_out(&Sample { labels: &labels, ..*sample });
+            self.fan_out(&Sample { labels: &labels, ..*sample }, Changes::ALL);
         } else {
             self.relabelled_away += 1;
         }
@@ -89,9 +100,9 @@ impl Transaction {
         self.owned = owned;
     }
 
-    fn fan_out(&mut self, sample: &Sample<'_>) {
+    fn fan_out(&mut self, sample: &Sample<'_>, changes: Changes) {
         for staging in &mut self.staged {
-            staging.sample(sample);
+            staging.sample(sample, changes);
         }
     }
 
@@ -162,7 +173,7 @@ mod tests {
     }
 
     impl Staging for Recording {
-        fn sample(&mut self, sample: &Sample<'_>) {
+        fn sample(&mut self, sample: &Sample<'_>, _: Changes) {
             let pairs = sample.labels.iter().map(|label| format!("{}={}", label.name, label.value));
             self.1.push(format!("{} {}", pairs.collect::<Vec<_>>().join(","), sample.value));
         }

@@ -10,7 +10,7 @@
 use super::scan::Cursor;
 use super::series::{is_taken, name_bit, LABELS_MAX, NOT_UNIQUE};
 use crate::codec::same_start::same_start_bytes;
-use crate::model::{recycle, Label, NAME_LABEL};
+use crate::model::{recycle, Changes, Label, NAME_LABEL};
 
 /// The last line is kept up to this many bytes behind its labels, so that all of them are compared
 /// by eights.
@@ -28,6 +28,8 @@ pub(super) struct Labels<'w> {
     start: usize,
     /// There is a last line, and so far they have the names of its labels.
     is_alike: bool,
+    /// How the line at hand differs from it: place 0 is the metric name, 1 the first label.
+    changes: Changes,
     /// The [`name_bit`]s of the line at hand, once they are needed.
     seen: Option<u64>,
     /// The last line, up to a little behind its labels; empty before a window's first.
@@ -75,6 +77,8 @@ impl<'w> Labels<'w> {
         self.start = cursor.at;
         self.count = 0;
         self.is_alike = !self.last.is_empty();
+        self.changes = Changes::NONE;
+        self.changes.add(0);
         self.seen = None;
         self.is_quoted = false;
     }
@@ -90,6 +94,7 @@ impl<'w> Labels<'w> {
         self.count = self.ends.iter().take_while(|&&end| end <= common).count();
         let behind = self.count.checked_sub(1).map_or(self.head_bytes, |last| self.ends[last]);
         cursor.at += behind;
+        self.changes = Changes::NONE;
         Some(self.name)
     }
 
@@ -108,6 +113,9 @@ impl<'w> Labels<'w> {
         // Its names are unique, or that line would have been refused.
         let place = self.list.get_mut(self.count).zip(self.ends.get_mut(self.count));
         if let Some((label, its_end)) = place {
+            if label.value != value {
+                self.changes.add(1 + self.count);
+            }
             label.value = value;
             *its_end = end - self.start;
             self.count += 1;
@@ -146,16 +154,20 @@ impl<'w> Labels<'w> {
     }
 
     /// Ends the labels of a line, the cursor behind them. `head_bytes` lead to the first one; 0
-    /// where the next line is not to take anything over. True if they have the names of the last
-    /// line's labels, in the same order.
+    /// where the next line is not to take anything over. Returns how the line differs from the
+    /// last one.
     #[inline]
-    pub fn end(&mut self, cursor: &Cursor<'w>, name: &'w str, head_bytes: usize) -> bool {
+    pub fn end(&mut self, cursor: &Cursor<'w>, name: &'w str, head_bytes: usize) -> Changes {
         let is_alike = self.is_alike && self.count == self.list.len();
         self.list.truncate(self.count);
         self.ends.truncate(self.count);
         self.last = cursor.slice(self.start, cursor.at + BEYOND_BYTES);
         self.name = name;
         self.head_bytes = if self.is_quoted { 0 } else { head_bytes };
-        is_alike
+        if is_alike {
+            self.changes
+        } else {
+            Changes::ALL
+        }
     }
 }

@@ -26,9 +26,9 @@ mod tests_split;
 #[cfg(test)]
 mod tests_text;
 
-use std::fmt;
+use std::{fmt, mem};
 
-use crate::model::{recycle, Exemplar, Family, Label, MetricType, Part};
+use crate::model::{recycle, Changes, Exemplar, Family, Label, MetricType, Part};
 use crate::observe::log::shorten;
 use family::Current;
 use labels::Labels;
@@ -72,9 +72,9 @@ pub struct RawSample<'a> {
     /// In the order of the text, without the name; names unique, unescaped; `le` and `quantile`
     /// normalised. Empty values are kept: the honour rule needs them.
     pub labels: &'a [Label<'a>],
-    /// The labels have the names of those of the page's last sample, in the same order. Not set
-    /// wherever that is not known at no cost.
-    pub is_alike: bool,
+    /// How it differs from the page's last sample: place 0 is the name, 1 the first label. All
+    /// where that is not known at no cost.
+    pub changes: Changes,
     /// A NaN is always the ordinary one, [`crate::model::NORMAL_NAN_BITS`].
     pub value: f64,
     pub timestamp_ms: Option<i64>,
@@ -178,7 +178,7 @@ impl Rewritten {
         labels: &[Label<'a>],
         bound: Option<usize>,
     ) -> Vec<Label<'a>> {
-        let mut copy = recycle(std::mem::take(&mut self.labels));
+        let mut copy = recycle(mem::take(&mut self.labels));
         copy.extend_from_slice(labels);
         self.texts.rewrite(name, &mut copy, bound);
         copy
@@ -195,6 +195,8 @@ pub struct Parser {
     current: Current,
     /// The label to normalise, as the last TYPE line has it, whichever family that was for.
     bound: Option<&'static str>,
+    /// What may differ from the last sample, whatever the lines say.
+    changes: Changes,
     labels: LineLabels<'static>,
     rewritten: Rewritten,
     rewritten_exemplar: Rewritten,
@@ -208,6 +210,7 @@ impl Parser {
             ended: false,
             current: Current::default(),
             bound: None,
+            changes: Changes::ALL,
             labels: LineLabels::default(),
             rewritten: Rewritten::default(),
             rewritten_exemplar: Rewritten::default(),
@@ -221,6 +224,7 @@ impl Parser {
         self.ended = false;
         self.current.open = false;
         self.bound = None;
+        self.changes = Changes::ALL;
     }
 
     /// How many lines have been consumed.
@@ -249,7 +253,7 @@ impl Parser {
             }
         };
         let mut cursor = Cursor::new(text, last && broken_at.is_none());
-        let mut labels = std::mem::take(&mut self.labels).recycle();
+        let mut labels = mem::take(&mut self.labels).recycle();
         let mut start = 0;
         while !cursor.at_end() {
             match self.parse_line(&mut cursor, &mut labels, visit) {
@@ -321,7 +325,8 @@ impl Parser {
         line_end: usize,
         visit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), Halt<E>> {
-        let Series { mut name, escaped, is_alike } = line.series;
+        let Series { mut name, escaped, changes } = line.series;
+        let changes = changes | mem::take(&mut self.changes);
         let (mut list, mut exemplar_list) = (labels.sample.list(), labels.exemplar.list());
         let (mut copy, mut exemplar_copy) = (None, None);
         let bound = self.bound.and_then(|bound| {
@@ -353,7 +358,7 @@ impl Parser {
         });
         let (family, Number { value, timestamp_ms }) = (&self.current.family(), line.number);
         let labels = list;
-        let raw = RawSample { family, part, name, labels, is_alike, value, timestamp_ms, exemplar };
+        let raw = RawSample { family, part, name, labels, changes, value, timestamp_ms, exemplar };
         visit(Event::Sample(raw)).map_err(Halt::Visitor)?;
         if let Some(copy) = copy.map(recycle) {
             self.rewritten.labels = copy;
@@ -390,6 +395,8 @@ impl Parser {
             }
             Meta::Type(metric_type) => {
                 self.current.metric_type = metric_type;
+                // The same text may be normalised from here on, or no longer.
+                self.changes = Changes::ALL;
                 self.bound = match metric_type {
                     MetricType::Histogram => Some("le"),
                     MetricType::Summary => Some("quantile"),

@@ -7,7 +7,7 @@
 use super::labels::Labels;
 use super::scan::{Cursor, Quoted};
 use super::Stop;
-use crate::model::{Label, NAME_LABEL};
+use crate::model::{Changes, Label, NAME_LABEL};
 
 /// Most labels of one sample; a line with more is refused. Finding duplicates and sorting take
 /// quadratic time in the worst case, and this keeps that below a millisecond.
@@ -21,13 +21,13 @@ pub(super) struct Series<'w> {
     pub name: &'w str,
     /// Some name or value still holds escapes.
     pub escaped: bool,
-    /// Its labels have the names of the last sample line's, in the same order.
-    pub is_alike: bool,
+    /// See [`super::RawSample::changes`].
+    pub changes: Changes,
 }
 
 impl<'w> Series<'w> {
     pub fn named(name: &'w str) -> Series<'w> {
-        Series { name, escaped: false, is_alike: false }
+        Series { name, escaped: false, changes: Changes::ALL }
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn read_series<'w, const STRICT: bool>(
     if series.escaped {
         head_bytes = 0;
     }
-    series.is_alike = labels.end(cursor, series.name, head_bytes);
+    series.changes = labels.end(cursor, series.name, head_bytes);
     Ok(series)
 }
 

@@ -248,13 +248,22 @@ fn neighbours_are_read_as_if_alone() {
         let alone = feed(&mut Parser::new(format), format, &page, || 1);
         assert_eq!((whole.0, &whole.1), (alone.0, &alone.1), "{seed}: {}", page.escape_ascii());
         failed += usize::from(whole.1.is_err());
-        let mut last: Vec<String> = Vec::new();
+        let mut last: Vec<(String, String)> = Vec::new();
         let mut visit = |event: Event<'_>| -> Result<(), ParseError> {
             if let Event::Sample(sample) = event {
-                let names: Vec<_> = sample.labels.iter().map(|l| l.name.to_owned()).collect();
-                assert!(!sample.is_alike || names == last, "{seed}: {}", page.escape_ascii());
-                alike += usize::from(sample.is_alike);
-                last = names;
+                let pair = |label: &Label| (label.name.to_owned(), label.value.to_owned());
+                let name = [(String::new(), sample.name.to_owned())];
+                let pairs: Vec<_> =
+                    name.into_iter().chain(sample.labels.iter().map(pair)).collect();
+                if !sample.changes.is_all() {
+                    for place in sample.changes.places() {
+                        assert_eq!(last[place].0, pairs[place].0, "{}", page.escape_ascii());
+                        last[place].1.clone_from(&pairs[place].1);
+                    }
+                    assert_eq!(last, pairs, "{seed}: {}", page.escape_ascii());
+                    alike += 1;
+                }
+                last = pairs;
             }
             Ok(())
         };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::lane::Staged;
 use crate::codec::otlp::splice_resource;
-use crate::model::{Family, Sample};
+use crate::model::{Changes, Family, Sample};
 use crate::observe::Reservation;
 use crate::pipeline::{Added, Staging};
 use crate::translate::regroup::{Regroup, Starts};
@@ -91,7 +91,7 @@ impl Samples {
 }
 
 impl Staging for Samples {
-    fn sample(&mut self, sample: &Sample<'_>) {
+    fn sample(&mut self, sample: &Sample<'_>, _: Changes) {
         if let Some(regroup) = &mut self.regroup {
             regroup.sample(sample, &self.added.labels);
             self.samples += 1;

@@ -7,7 +7,7 @@ use super::*;
 use crate::codec::otlp::{resource_metrics, validate};
 use crate::codec::protobuf::{push_bytes, push_fixed64, push_message};
 use crate::export::queue::Block;
-use crate::model::{Family, Label, Part, Sample, NAME_LABEL};
+use crate::model::{Changes, Family, Label, Part, Sample, NAME_LABEL};
 use crate::net::Url;
 use crate::observe::Budget;
 
@@ -131,7 +131,7 @@ fn samples_become_points_of_their_target() {
             Label::new("job", "j"),
             Label::new("series", &series),
         ];
-        staging.sample(&Sample {
+        let sample = Sample {
             family: &family,
             part: Part::Value,
             labels: &labels,
@@ -139,7 +139,8 @@ fn samples_become_points_of_their_target() {
             timestamp_ms: 1000,
             exemplar: None,
             histogram: None,
-        });
+        };
+        staging.sample(&sample, Changes::ALL);
         staging.end_family(&family);
     }
     staging.commit();

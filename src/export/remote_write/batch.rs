@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use super::series::LastSeries;
 use crate::codec::snappy::{Compressor, PIECE_BYTES_MAX};
 use crate::export::queue::Block;
 
@@ -45,6 +46,8 @@ pub struct Batch {
     elements_raw_bytes: u64,
     /// Encoded messages not yet compressed.
     plain: Vec<u8>,
+    /// The last series in it.
+    last: LastSeries,
     pub items: u64,
     /// When its first content came in.
     pub born: Option<Instant>,
@@ -59,18 +62,24 @@ impl Batch {
         (self.elements.capacity() + self.plain.capacity()) as u64
     }
 
-    /// Appends what `encode` writes.
-    pub fn push(&mut self, workshop: &mut Workshop, items: u64, encode: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends what `encode` writes, which is given the last series that stands there.
+    pub fn push(
+        &mut self,
+        workshop: &mut Workshop,
+        items: u64,
+        encode: impl FnOnce(&mut Vec<u8>, &mut LastSeries),
+    ) {
         if self.plain.capacity() == 0 {
             self.plain = workshop.buffer();
         }
-        encode(&mut self.plain);
+        encode(&mut self.plain, &mut self.last);
         self.items += items;
         if self.plain.len() >= PIECE_BYTES_MAX {
             // Whole pieces only: the odd end starts the next one.
             let piece = self.plain.len() / PIECE_BYTES_MAX * PIECE_BYTES_MAX;
             workshop.compressor.push(&self.plain[..piece], &mut self.elements);
             self.plain.drain(..piece);
+            self.last.cut(piece);
             self.elements_raw_bytes += piece as u64;
         }
     }
@@ -86,7 +95,7 @@ impl Batch {
         }
         let plain = std::mem::take(&mut other.plain);
         if !plain.is_empty() {
-            self.push(workshop, 0, |out| out.extend_from_slice(&plain));
+            self.push(workshop, 0, |out, _| out.extend_from_slice(&plain));
         }
         workshop.give_back(plain);
     }
@@ -96,6 +105,7 @@ impl Batch {
         self.elements_raw_bytes += self.plain.len() as u64;
         workshop.compressor.push(&self.plain, &mut self.elements);
         self.plain.clear();
+        self.last.forget();
     }
 
     /// Closes the batch; it is empty afterwards.
@@ -129,7 +139,7 @@ mod tests {
     fn batch(workshop: &mut Workshop, from: usize, bytes: usize) -> Batch {
         let mut batch = Batch::default();
         for at in 0..bytes {
-            batch.push(workshop, 1, |out| out.push((from + at) as u8));
+            batch.push(workshop, 1, |out, _| out.push((from + at) as u8));
         }
         batch
     }

@@ -30,12 +30,12 @@ const TEXT_4: u8 = 4 << 3 | 2;
 const TEXT_5: u8 = 5 << 3 | 2;
 
 /// Appends one series with one sample, and its exemplar. `extra` are the exporter's own labels,
-/// sorted, written where the sample lacks the name.
-pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
+/// sorted, written where the sample lacks the name. Returns where its labels start.
+pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) -> usize {
     if let Some(histogram) = sample.histogram {
         return push_native(out, sample, histogram, extra);
     }
-    let sample_bytes = 9 + varint_field_bytes(sample.timestamp_ms);
+    let sample_bytes = sample_bytes(sample.timestamp_ms);
     let exemplar = sample.exemplar.as_ref();
     let exemplar_bytes =
         exemplar.map_or(0, |exemplar| exemplar_bytes(exemplar, sample.timestamp_ms));
@@ -49,7 +49,8 @@ pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, Str
     if exemplar_bytes > 0 {
         bytes += 1 + varint_bytes(exemplar_bytes as u64) + exemplar_bytes;
     }
-    push_tag_and_length(out, TIMESERIES, bytes);
+    push_head(out, bytes);
+    let start = out.len();
     let room = make_room(out, labels + 2 + sample_bytes);
     let room = if extra.is_empty() {
         put_labels(room, sample.labels)
@@ -64,18 +65,31 @@ pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, Str
     if let Some(exemplar) = exemplar {
         push_exemplar(out, exemplar, exemplar_bytes, sample.timestamp_ms);
     }
+    start
+}
+
+/// Starts a series of `bytes`.
+#[inline]
+pub(super) fn push_head(out: &mut Vec<u8>, bytes: usize) {
+    push_tag_and_length(out, TIMESERIES, bytes);
+}
+
+/// The length of the message of one sample.
+#[inline]
+pub(super) fn sample_bytes(timestamp_ms: i64) -> usize {
+    9 + varint_field_bytes(timestamp_ms)
 }
 
 /// Appends zeros to write over. One check for the room of all instead of one for each piece, which
 /// would cost as much as the bytes themselves.
-fn make_room(out: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+pub(super) fn make_room(out: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
     let start = out.len();
     out.resize(start + bytes, 0);
     &mut out[start..]
 }
 
 /// Fills `room` with the sample field; `bytes` are those of the message in it.
-fn put_sample(room: &mut [u8], bytes: u8, value: f64, timestamp_ms: i64) {
+pub(super) fn put_sample(room: &mut [u8], bytes: u8, value: f64, timestamp_ms: i64) {
     let (head, room) = room.split_at_mut(3);
     head.copy_from_slice(&[SAMPLES, bytes, DOUBLE_1]);
     let (place, room) = room.split_at_mut(8);
@@ -90,15 +104,17 @@ fn push_native(
     sample: &Sample<'_>,
     histogram: &NativeHistogram<'_>,
     extra: &[(String, String)],
-) {
+) -> usize {
     push_message(out, 1, |out| {
+        let start = out.len();
         merged(sample.labels, extra, |label| push_label(out, label));
         if let Some(exemplar) = &sample.exemplar {
             let bytes = exemplar_bytes(exemplar, sample.timestamp_ms);
             push_exemplar(out, exemplar, bytes, sample.timestamp_ms);
         }
         push_histogram(out, histogram, sample.timestamp_ms);
-    });
+        start
+    })
 }
 
 fn push_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar<'_>, bytes: usize, sample_ms: i64) {
@@ -155,7 +171,7 @@ fn label_bytes(label: &Label<'_>) -> usize {
 }
 
 #[inline]
-fn label_field_bytes(label: &Label<'_>) -> usize {
+pub(super) fn label_field_bytes(label: &Label<'_>) -> usize {
     match short_label_bytes(label) {
         Some(bytes) => 2 + usize::from(bytes),
         None => {
@@ -194,7 +210,7 @@ fn put_labels<'a>(mut room: &'a mut [u8], labels: &[Label<'_>]) -> &'a mut [u8] 
 }
 
 #[inline]
-fn put_label<'a>(room: &'a mut [u8], label: &Label<'_>) -> &'a mut [u8] {
+pub(super) fn put_label<'a>(room: &'a mut [u8], label: &Label<'_>) -> &'a mut [u8] {
     let Some(bytes) = short_label_bytes(label) else { return put_long_label(room, label) };
     let (name, value) = (label.name.as_bytes(), label.value.as_bytes());
     let (head, room) = room.split_at_mut(4);

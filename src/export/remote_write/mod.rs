@@ -13,6 +13,7 @@ mod encode;
 mod metadata;
 mod native;
 mod sender;
+mod series;
 mod split;
 mod staging;
 

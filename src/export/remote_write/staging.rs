@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::encode;
+use super::series::LastSeries;
 use super::RemoteWrite;
 use crate::export::queue::Block;
-use crate::model::{Family, Sample};
+use crate::model::{Changes, Family, Sample};
 use crate::pipeline::Staging;
 
 pub struct Staged {
@@ -39,7 +40,7 @@ impl Staged {
         }
     }
 
-    fn push(&mut self, items: u64, encode: impl FnOnce(&mut Vec<u8>)) {
+    fn push(&mut self, items: u64, encode: impl FnOnce(&mut Vec<u8>, &mut LastSeries)) {
         if self.batch.born.is_none() {
             self.batch.born = Some(Instant::now());
         }
@@ -86,10 +87,10 @@ impl Staged {
 }
 
 impl Staging for Staged {
-    fn sample(&mut self, sample: &Sample<'_>) {
+    fn sample(&mut self, sample: &Sample<'_>, changes: Changes) {
         self.items += 1;
         let exporter = Rc::clone(&self.exporter);
-        self.push(1, |out| encode::push_series(out, sample, &exporter.labels));
+        self.push(1, |out, last| last.push(out, sample, &exporter.labels, changes));
     }
 
     fn end_family(&mut self, family: &Family<'_>) {
@@ -99,7 +100,7 @@ impl Staging for Staged {
         let due = self.exporter.metadata.borrow().due(family, Instant::now());
         if let Some(fingerprint) = due.filter(|fingerprint| !self.families.contains(fingerprint)) {
             self.families.push(fingerprint);
-            self.push(0, |out| encode::push_metadata(out, family));
+            self.push(0, |out, _| encode::push_metadata(out, family));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::snappy::decompress;
-use crate::model::{Family, Label, MetricType, Part, Sample};
+use crate::model::{Changes, Family, Label, MetricType, Part, Sample};
 use crate::observe::Budget;
 
 struct Bench {
@@ -51,7 +51,7 @@ impl Bench {
     fn stage(&self, values: std::ops::Range<u64>) -> Box<dyn Staging> {
         let mut staging = Rc::clone(&self.exporter).begin(&Rc::default());
         for value in values {
-            with_sample(value, |sample| staging.sample(sample));
+            with_sample(value, |sample| staging.sample(sample, Changes::ALL));
         }
         staging
     }

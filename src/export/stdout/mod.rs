@@ -35,7 +35,7 @@ use crate::codec::otlp::Signal;
 use crate::export::account::ExporterAccount;
 use crate::export::outbox::Outbox;
 use crate::export::queue::{Block, Queues};
-use crate::model::{Family, Sample};
+use crate::model::{Changes, Family, Sample};
 use crate::net::{self, clock, Notify};
 use crate::observe::output::Output;
 use crate::observe::Registry;
@@ -241,7 +241,7 @@ impl Staged {
 }
 
 impl Staging for Staged {
-    fn sample(&mut self, sample: &Sample<'_>) {
+    fn sample(&mut self, sample: &Sample<'_>, _: Changes) {
         sample::push(&mut self.text, sample, self.exporter.format);
         self.lines += 1;
         if self.text.len() >= BLOCK_BYTES {

@@ -26,7 +26,7 @@ use super::queue::{Block, Piece, Queues};
 use crate::codec::json::push_escaped;
 use crate::codec::otlp::Signal;
 use crate::codec::xray::DOCUMENT_BYTES_MAX;
-use crate::model::{Family, Sample};
+use crate::model::{Changes, Family, Sample};
 use crate::observe::Registry;
 use crate::pipeline::{Added, Exporter, Intake, Staging};
 
@@ -195,7 +195,7 @@ impl Exporter for Xray {
 struct NoSamples;
 
 impl Staging for NoSamples {
-    fn sample(&mut self, _sample: &Sample<'_>) {}
+    fn sample(&mut self, _sample: &Sample<'_>, _: Changes) {}
 
     fn end_family(&mut self, _family: &Family<'_>) {}
 

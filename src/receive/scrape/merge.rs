@@ -5,7 +5,9 @@
 //! names that the sample does not mention, an empty mention included (Prometheus configuration,
 //! `<scrape_config>`, honor_labels). Empty values are no labels. The result is sorted.
 
-use crate::model::{insertion_sort, is_after, sort_labels, Label, NAME_LABEL};
+use std::mem;
+
+use crate::model::{insertion_sort, is_after, sort_labels, Changes, Label, NAME_LABEL};
 use crate::pipeline::add_absent;
 
 use super::series_labels::hash_names;
@@ -23,10 +25,14 @@ pub struct Merger {
     /// Where each label of a result comes from: 0 is the name, from 1 on the sample's labels, then
     /// the target's, then what is added. Empty where names clash.
     order: Vec<usize>,
+    /// Where in a result the name goes, and each of the sample's labels.
+    places: Vec<usize>,
     /// Of the names in that order.
     names_hash: u64,
-    /// A sample with other names has passed by.
-    is_outdated: bool,
+    /// How samples differed that have passed by.
+    passed: Changes,
+    /// The last result was not made in that order.
+    is_by_value: bool,
 }
 
 /// What is known of a merged set.
@@ -36,6 +42,8 @@ pub struct Merged {
     pub names_hash: u64,
     /// How many of its labels were not added.
     pub own_labels: usize,
+    /// How it differs from the set merged before it.
+    pub changes: Changes,
 }
 
 /// A target's part in it.
@@ -48,28 +56,30 @@ pub struct Target<'a> {
 }
 
 impl Merger {
-    /// Takes note of a sample that is not merged; `is_alike` as in [`Merger::merge`].
-    pub fn pass(&mut self, is_alike: bool) {
-        self.is_outdated |= !is_alike;
+    /// Takes note of a sample that is not merged; `changes` as in [`Merger::merge`].
+    pub fn pass(&mut self, changes: Changes) {
+        self.passed |= changes;
     }
 
     /// Appends the merged set to `out`, which must be empty; returns what is known of it.
-    /// `is_alike`: `labels` have the names of the last sample's, in the same order.
+    /// `changes` are those since the last sample: place 0 is the name, 1 the first label.
     #[inline]
     pub fn merge<'a>(
         &'a mut self,
         name: &'a str,
         labels: &[Label<'a>],
-        is_alike: bool,
+        changes: Changes,
         target: Target<'a>,
         out: &mut Vec<Label<'a>>,
     ) -> Merged {
-        if !is_alike || self.is_outdated {
+        let changes = changes | mem::take(&mut self.passed);
+        if changes.is_all() {
             self.settle(labels, target);
         }
         if self.order.is_empty() || labels.iter().any(|label| label.value.is_empty()) {
             return self.merge_by_value(name, labels, target, out);
         }
+        let changes = self.in_order(changes);
         let target_from = 1 + labels.len();
         let added_from = target_from + target.labels.len();
         out.extend(self.order.iter().map(|&from| match from {
@@ -78,14 +88,23 @@ impl Merger {
             _ if from < added_from => pair(&target.labels[from - target_from]),
             _ => pair(&target.added[from - added_from]),
         }));
-        Merged { names_hash: self.names_hash, own_labels: added_from }
+        Merged { names_hash: self.names_hash, own_labels: added_from, changes }
+    }
+
+    /// The changes of a sample as those of its result, which is made in order.
+    fn in_order(&mut self, changes: Changes) -> Changes {
+        if mem::take(&mut self.is_by_value) || changes.is_all() {
+            return Changes::ALL;
+        }
+        let mut moved = Changes::NONE;
+        changes.places().for_each(|place| moved.add(self.places[place]));
+        moved
     }
 
     /// Settles what the names of `labels` decide.
     #[inline(never)]
     fn settle(&mut self, labels: &[Label<'_>], target: Target<'_>) {
         let Target { labels: theirs, added, .. } = target;
-        self.is_outdated = false;
         self.order.clear();
         if labels.iter().any(|label| has(theirs, label.name)) {
             return;
@@ -105,6 +124,14 @@ impl Merger {
         self.order.extend((added_from..added_from + added.len()).filter(is_absent));
         insertion_sort(&mut self.order, |one, other| is_after(name(one), name(other)));
         self.names_hash = hash_names(self.order.iter().map(|&from| name(from)));
+        self.places.clear();
+        self.places.resize(self.order.len(), 0);
+        self.order.iter().enumerate().for_each(|(place, &from)| {
+            // Of what is added some may not be among them.
+            if let Some(own) = self.places.get_mut(from) {
+                *own = place;
+            }
+        });
     }
 
     /// The merged set of a sample that shares names with its target or has labels without value.
@@ -116,6 +143,7 @@ impl Merger {
         target: Target<'a>,
         out: &mut Vec<Label<'a>>,
     ) -> Merged {
+        self.is_by_value = true;
         out.push(Label::new(NAME_LABEL, name));
         let clashes = self.order.is_empty();
         if clashes && !target.honor_labels {
@@ -128,7 +156,8 @@ impl Merger {
         let own_labels = out.len();
         add_absent(out, target.added);
         sort_labels(out);
-        Merged { names_hash: hash_names(out.iter().map(|label| label.name)), own_labels }
+        let names_hash = hash_names(out.iter().map(|label| label.name));
+        Merged { names_hash, own_labels, changes: Changes::ALL }
     }
 }
 
@@ -185,9 +214,10 @@ mod tests {
         let labels: Vec<_> = sample.iter().map(|(name, value)| Label::new(name, value)).collect();
         let (mut merger, mut out) = (Merger::default(), Vec::new());
         let target = Target { labels: &target, honor_labels, added: &[] };
-        let merged = merger.merge("m", &labels, false, target, &mut out);
+        let merged = merger.merge("m", &labels, Changes::ALL, target, &mut out);
         let names_hash = hash_names(out.iter().map(|label| label.name));
-        assert_eq!(merged, Merged { names_hash, own_labels: out.len() });
+        let changes = Changes::ALL;
+        assert_eq!(merged, Merged { names_hash, own_labels: out.len(), changes });
         let texts = out.iter().skip(1).map(|label| format!("{}={}", label.name, label.value));
         assert_eq!(out[0], Label::new("__name__", "m"));
         texts.collect::<Vec<_>>().join(" ")
@@ -217,41 +247,64 @@ mod tests {
         let (own, added) = (pairs("instance=i job=a"), pairs("b=0 job=0 task=t"));
         let target = Target { labels: &own, honor_labels: false, added: &added };
         let mut merger = Merger::default();
-        let mut names: Vec<String> = Vec::new();
-        for (sample, passes, expected) in [
-            ("z=1 b=2", false, "__name__=m b=2 instance=i job=a task=t z=1"),
-            ("z=3 b=4", false, "__name__=m b=4 instance=i job=a task=t z=3"),
-            ("z=4 b=", false, "__name__=m b=0 instance=i job=a task=t z=4"),
-            ("z= b=4", false, "__name__=m b=4 instance=i job=a task=t"),
-            ("z=5 b=6", false, "__name__=m b=6 instance=i job=a task=t z=5"),
-            ("job=1 b=2", false, "__name__=m b=2 exported_job=1 instance=i job=a task=t"),
-            ("job=3 b=4", false, "__name__=m b=4 exported_job=3 instance=i job=a task=t"),
-            ("A=1 __z=2", false, "A=1 __name__=m __z=2 b=0 instance=i job=a task=t"),
-            ("A=3 __z=4", true, ""),
-            ("A=3 __z=4", false, "A=3 __name__=m __z=4 b=0 instance=i job=a task=t"),
-            ("c=1", true, ""),
-            ("c=1", false, "__name__=m b=0 c=1 instance=i job=a task=t"),
-            ("", true, ""),
-            ("", false, "__name__=m b=0 instance=i job=a task=t"),
-            ("", false, "__name__=m b=0 instance=i job=a task=t"),
+        let mut last: Vec<(String, String)> = Vec::new();
+        const ALL: &[usize] = &[usize::MAX];
+        for (name, sample, passes, expected, changes) in [
+            ("m", "z=1 b=2", false, "__name__=m b=2 instance=i job=a task=t z=1", ALL),
+            ("m", "z=3 b=4", false, "__name__=m b=4 instance=i job=a task=t z=3", &[1, 5]),
+            ("m", "z=3 b=4", false, "__name__=m b=4 instance=i job=a task=t z=3", &[]),
+            ("n", "z=3 b=5", false, "__name__=n b=5 instance=i job=a task=t z=3", &[0, 1]),
+            ("n", "z=4 b=", false, "__name__=n b=0 instance=i job=a task=t z=4", ALL),
+            ("m", "z= b=4", false, "__name__=m b=4 instance=i job=a task=t", ALL),
+            ("m", "z=5 b=4", false, "__name__=m b=4 instance=i job=a task=t z=5", ALL),
+            ("m", "z=6 b=4", false, "__name__=m b=4 instance=i job=a task=t z=6", &[5]),
+            ("m", "z=6 b=7", true, "", &[]),
+            ("m", "z=6 b=4", false, "__name__=m b=4 instance=i job=a task=t z=6", &[1]),
+            ("m", "job=1 b=2", false, "__name__=m b=2 exported_job=1 instance=i job=a task=t", ALL),
+            ("m", "job=1 b=4", false, "__name__=m b=4 exported_job=1 instance=i job=a task=t", ALL),
+            ("m", "A=1 __z=2", false, "A=1 __name__=m __z=2 b=0 instance=i job=a task=t", ALL),
+            ("m", "A=3 __z=4", true, "", &[]),
+            ("m", "A=3 __z=5", false, "A=3 __name__=m __z=5 b=0 instance=i job=a task=t", &[0, 2]),
+            ("m", "c=1", true, "", &[]),
+            ("m", "c=1", false, "__name__=m b=0 c=1 instance=i job=a task=t", ALL),
+            ("m", "", true, "", &[]),
+            ("m", "", false, "__name__=m b=0 instance=i job=a task=t", ALL),
+            ("x", "", false, "__name__=x b=0 instance=i job=a task=t", &[0]),
         ] {
             let sample = pairs(sample);
-            let own: Vec<_> = sample.iter().map(|(name, _)| name.clone()).collect();
-            let is_alike = own == std::mem::replace(&mut names, own.clone());
+            let named = vec![(String::new(), name.to_owned())];
+            let now = [named, sample.clone()].concat();
+            let given = difference(&std::mem::replace(&mut last, now.clone()), &now);
             if passes {
-                merger.pass(is_alike);
+                merger.pass(given);
                 continue;
             }
             let labels: Vec<_> = sample.iter().map(|(n, v)| Label::new(n, v)).collect();
             let mut out = Vec::new();
-            let merged = merger.merge("m", &labels, is_alike, target, &mut out);
+            let merged = merger.merge(name, &labels, given, target, &mut out);
             let names_hash = hash_names(out.iter().map(|label| label.name));
             let is_own = |label: &&Label| label.value != "t" && label.value != "0";
             let own_labels = out.iter().filter(is_own).count();
-            assert_eq!(merged, Merged { names_hash, own_labels });
+            let changes = changes_at(changes);
+            assert_eq!(merged, Merged { names_hash, own_labels, changes }, "{expected}");
             let texts = out.iter().map(|label| format!("{}={}", label.name, label.value));
             assert_eq!(texts.collect::<Vec<_>>().join(" "), expected);
         }
+    }
+
+    fn changes_at(places: &[usize]) -> Changes {
+        let mut changes = Changes::NONE;
+        places.iter().for_each(|&place| changes.add(place));
+        changes
+    }
+
+    /// How two lists of pairs differ, as a parser says it.
+    fn difference(one: &[(String, String)], other: &[(String, String)]) -> Changes {
+        if one.iter().map(|pair| &pair.0).ne(other.iter().map(|pair| &pair.0)) {
+            return Changes::ALL;
+        }
+        let places = (0..one.len()).filter(|&at| one[at].1 != other[at].1);
+        changes_at(&places.collect::<Vec<_>>())
     }
 
     #[test]

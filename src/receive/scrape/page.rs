@@ -7,13 +7,13 @@ use std::mem;
 use std::rc::Rc;
 
 use crate::codec::prometheus::{Event, Format, ParseError, Parser, RawSample};
-use crate::model::{recycle, Family, Label, Sample};
+use crate::model::{recycle, Changes, Family, Label, Sample};
 use crate::pipeline::{Added, Transaction};
 
 use super::filter::Filter;
 use super::merge::{Merged, Merger, Target};
 use super::series::Series;
-use super::series_labels::hash_values;
+use super::series_labels::SetHasher;
 use super::series_table::Seen;
 
 /// What of a page is plain in memory at a time; grows while a single line needs more. It also
@@ -102,6 +102,9 @@ pub struct Page {
     parser: Parser,
     merged: Vec<Label<'static>>,
     merger: Merger,
+    hasher: SetHasher,
+    /// How the last merged sample differs from the last one taken.
+    changes: Changes,
     pub counts: Counts,
     family_has_samples: bool,
 }
@@ -121,6 +124,8 @@ impl Default for Page {
             parser: Parser::new(Format::Text),
             merged: Vec::new(),
             merger: Merger::default(),
+            hasher: SetHasher::default(),
+            changes: Changes::ALL,
             counts: Counts::default(),
             family_has_samples: false,
         }
@@ -153,9 +158,9 @@ impl Page {
     }
 
     fn open<'a, 'b>(&'a mut self, into: &'a mut Into<'b>) -> (&'a mut Parser, Take<'a, 'b>) {
-        let Page { parser, merged, merger, counts, family_has_samples } = self;
+        let Page { parser, merged, merger, hasher, changes, counts, family_has_samples } = self;
         let added = into.transaction.added();
-        let track = Track { counts, family_has_samples, into };
+        let track = Track { hasher, changes, counts, family_has_samples, into };
         (parser, Take { merged, merger, added, track })
     }
 }
@@ -184,7 +189,7 @@ impl Take<'_, '_> {
         let rules = track.into.rules;
         track.counts.scraped += 1;
         if !rules.filter.keeps(raw.name) {
-            merger.pass(raw.is_alike);
+            merger.pass(raw.changes);
             return Ok(());
         }
         track.counts.kept += 1;
@@ -197,7 +202,7 @@ impl Take<'_, '_> {
             honor_labels: rules.honor_labels,
             added: &added.labels,
         };
-        let known = merger.merge(raw.name, raw.labels, raw.is_alike, target, &mut labels);
+        let known = merger.merge(raw.name, raw.labels, raw.changes, target, &mut labels);
         let result = track.sample(raw, known, &labels);
         **merged = recycle(labels);
         result
@@ -206,6 +211,8 @@ impl Take<'_, '_> {
 
 /// What becomes of a sample whose labels are settled.
 struct Track<'a, 'b> {
+    hasher: &'a mut SetHasher,
+    changes: &'a mut Changes,
     counts: &'a mut Counts,
     family_has_samples: &'a mut bool,
     into: &'a mut Into<'b>,
@@ -220,6 +227,8 @@ impl Track<'_, '_> {
         labels: &[Label<'_>],
     ) -> Result<(), PageError> {
         let rules = self.into.rules;
+        *self.changes |= known.changes;
+        let key = self.hasher.hash(known.names_hash, labels, known.changes);
         let label_count = known.own_labels as u64;
         if rules.label_limit > 0 && label_count > rules.label_limit {
             // As Prometheus counts: what breaks this limit has not passed the filter.
@@ -233,7 +242,6 @@ impl Track<'_, '_> {
             self.counts.out_of_bounds += 1;
             return Ok(());
         }
-        let key = hash_values(known.names_hash, labels);
         match self.into.series.see_key(key, labels, explicit.is_some()) {
             Seen::Known => {}
             Seen::New => self.counts.added += 1,
@@ -244,7 +252,7 @@ impl Track<'_, '_> {
             Seen::Full => return Err(PageError::SeriesLimit),
         }
         *self.family_has_samples = true;
-        self.into.transaction.settled(&Sample {
+        let sample = Sample {
             family: raw.family,
             part: raw.part,
             labels,
@@ -252,7 +260,8 @@ impl Track<'_, '_> {
             timestamp_ms,
             exemplar: raw.exemplar,
             histogram: None,
-        });
+        };
+        self.into.transaction.settled(&sample, mem::take(self.changes));
         Ok(())
     }
 

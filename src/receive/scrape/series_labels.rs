@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::FixedState;
 
-use crate::model::Label;
+use crate::model::{Changes, Label};
 
 use super::series_table::series_key;
 
@@ -24,20 +24,57 @@ pub fn hash_names<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
     hasher.finish()
 }
 
-/// The [`series_key`] of a sorted label set whose [`hash_names`] is known.
+/// Hashes one label set after the other, and of each only the values in which it differs.
 ///
-/// foldhash mixes each text's length in, which keeps texts apart that run together.
+/// A set's hash is the sum of one for its names and one for each value at its place.
+#[derive(Debug, Default)]
+pub struct SetHasher {
+    values: Vec<u64>,
+    sum: u64,
+}
+
+impl SetHasher {
+    /// The [`series_key`] of a sorted label set. `names_hash` is its [`hash_names`]; `changes` says
+    /// how it differs from the set hashed before it.
+    #[inline]
+    pub fn hash(&mut self, names_hash: u64, labels: &[Label<'_>], changes: Changes) -> u64 {
+        if changes.is_all() || self.values.len() != labels.len() {
+            self.hash_all(labels);
+        } else {
+            for place in changes.places() {
+                // The lengths are the same, so both are there.
+                if let (Some(hash), Some(label)) = (self.values.get_mut(place), labels.get(place)) {
+                    let value = hash_value(place, label.value);
+                    self.sum = self.sum.wrapping_add(value).wrapping_sub(*hash);
+                    *hash = value;
+                }
+            }
+        }
+        series_key(self.sum.wrapping_add(names_hash))
+    }
+
+    #[inline(never)]
+    fn hash_all(&mut self, labels: &[Label<'_>]) {
+        let values = labels.iter().enumerate().map(|(place, label)| hash_value(place, label.value));
+        self.values.clear();
+        self.values.extend(values);
+        self.sum = self.values.iter().fold(0, |sum, value| sum.wrapping_add(*value));
+    }
+}
+
+/// foldhash mixes a text's length in.
 #[inline]
-pub fn hash_values(names_hash: u64, labels: &[Label<'_>]) -> u64 {
+fn hash_value(place: usize, value: &str) -> u64 {
     let mut hasher = STATE.build_hasher();
-    labels.iter().for_each(|label| hasher.write(label.value.as_bytes()));
-    hasher.write_u64(names_hash);
-    series_key(hasher.finish())
+    hasher.write(value.as_bytes());
+    hasher.write_u64(place as u64);
+    hasher.finish()
 }
 
 /// The [`series_key`] of a sorted label set.
 pub fn hash_labels(labels: &[Label<'_>]) -> u64 {
-    hash_values(hash_names(labels.iter().map(|label| label.name)), labels)
+    let names_hash = hash_names(labels.iter().map(|label| label.name));
+    SetHasher::default().hash(names_hash, labels, Changes::ALL)
 }
 
 /// Appends the labels to `out`.
@@ -134,6 +171,35 @@ mod tests {
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), sets.len());
+    }
+
+    /// However sets follow each other, each hashes as if it came alone.
+    #[test]
+    fn what_changed_is_enough_to_hash() {
+        let mut hasher = SetHasher::default();
+        let mut values = ["up", "1", "é"].map(str::to_owned);
+        let mut hashed = |values: &[String], changes| {
+            let labels: Vec<_> = values.iter().map(|value| Label::new("n", value)).collect();
+            let names_hash = hash_names(labels.iter().map(|label| label.name));
+            let alone = hash_labels(&labels);
+            assert_eq!(hasher.hash(names_hash, &labels, changes), alone, "{values:?}");
+            alone
+        };
+        let mut hashes = vec![hashed(&values, Changes::ALL)];
+        for step in 0..200_usize {
+            let mut changes = Changes::NONE;
+            for place in (0..3).filter(|place| step >> place & 1 == 1) {
+                values[place] = format!("{}", step * 7);
+                changes.add(place);
+            }
+            hashes.push(hashed(&values, changes));
+        }
+        hashed(&values[..2], Changes::ALL);
+        hashed(&values, Changes::ALL);
+        hashes.sort_unstable();
+        hashes.dedup();
+        // One step in eight changes nothing.
+        assert_eq!(hashes.len(), 201 - 25);
     }
 
     #[test]
