@@ -26,6 +26,11 @@ impl Changes {
         self == Changes::ALL
     }
 
+    #[inline]
+    pub fn has(self, place: usize) -> bool {
+        self.0 >> place.min(63) & 1 == 1
+    }
+
     /// The places in their order; those of [`Changes::ALL`] mean nothing.
     #[inline]
     pub fn places(self) -> impl Iterator<Item = usize> {
@@ -65,6 +70,7 @@ mod tests {
             changes.add(place);
         }
         assert_eq!(changes.places().collect::<Vec<_>>(), [0, 7, 62]);
+        assert!(changes.has(62) && !changes.has(61) && !changes.has(63) && !changes.has(500));
         assert!(!changes.is_all() && Changes::NONE.places().next().is_none());
         let mut others = Changes::NONE;
         others.add(3);
@@ -78,7 +84,7 @@ mod tests {
         for place in [63, 64, 500] {
             let mut changes = Changes::NONE;
             changes.add(place);
-            assert!(changes.is_all() && (changes | Changes::NONE).is_all());
+            assert!(changes.has(place) && changes.is_all() && (changes | Changes::NONE).is_all());
         }
     }
 }

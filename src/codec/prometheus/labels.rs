@@ -2,13 +2,16 @@
 //!
 //! Neighbours on a page are alike: the buckets of a histogram differ in `le`, the series of a
 //! counter in a value or two. What a line has in common with the last one is compared eight bytes
-//! at a time instead of being read again, and labels that end in there stay; behind it the same
-//! label names are expected. On a page of histograms and counters that halves the parser's work.
+//! at a time instead of being read again: labels that end in there stay, and where only a value
+//! differs both lines are compared anew behind it. Which ones differed is known then for free.
 //!
 //! Invariant: the result is the one that reading the line from its start would give.
 
+use std::mem;
+
 use super::scan::Cursor;
 use super::series::{is_taken, name_bit, LABELS_MAX, NOT_UNIQUE};
+use super::Stop;
 use crate::codec::same_start::same_start_bytes;
 use crate::model::{recycle, Changes, Label, NAME_LABEL};
 
@@ -83,53 +86,67 @@ impl<'w> Labels<'w> {
         self.is_quoted = false;
     }
 
-    /// Goes past what the line has in common with the last one: the brace that opens its labels,
-    /// and the labels that are the same. Returns the metric name; none if less than that is common.
+    /// Reads as far as the line has the texts of the last one between its values: the name and the
+    /// brace, then each label whose name stands in the same place. Returns the metric name; none,
+    /// and nothing read, if not even that is common.
     #[inline]
-    pub fn resume(&mut self, cursor: &mut Cursor<'w>) -> Option<&'w str> {
-        let common = same_start_bytes(self.last, cursor.rest());
-        if self.head_bytes == 0 || common < self.head_bytes {
-            return None;
+    pub fn resume<const STRICT: bool>(
+        &mut self,
+        cursor: &mut Cursor<'w>,
+        escaped: &mut bool,
+    ) -> Result<Option<&'w str>, Stop> {
+        // In the last line: up to where it has been followed, and up to where both are the same.
+        let (mut from, mut same_to) = (self.head_bytes, same_start_bytes(self.last, cursor.rest()));
+        if from == 0 || same_to < from {
+            return Ok(None);
         }
-        self.count = self.ends.iter().take_while(|&&end| end <= common).count();
-        let behind = self.count.checked_sub(1).map_or(self.head_bytes, |last| self.ends[last]);
-        cursor.at += behind;
+        cursor.at += from;
         self.changes = Changes::NONE;
-        Some(self.name)
-    }
-
-    /// Goes to the value ahead, if its label has the name that the last line has in this place.
-    #[inline]
-    pub fn expect_name(&self, cursor: &mut Cursor<'w>) -> bool {
-        // Without a head the last line's names may be such as need quotes.
-        let is_known = self.is_alike && self.head_bytes > 0;
-        let label = self.list.get(self.count).filter(|_| is_known);
-        label.is_some_and(|label| cursor.accept_name(label.name))
-    }
-
-    /// Adds the label whose name was expected and whose value ends at `end` of the window.
-    #[inline]
-    pub fn add_expected(&mut self, value: &'w str, end: usize) {
-        // Its names are unique, or that line would have been refused.
-        let place = self.list.get_mut(self.count).zip(self.ends.get_mut(self.count));
-        if let Some((label, its_end)) = place {
-            if label.value != value {
-                self.changes.add(1 + self.count);
+        loop {
+            let shift = (cursor.at - self.start).wrapping_sub(from);
+            while let Some(end) = self.ends.get_mut(self.count).filter(|end| **end <= same_to) {
+                from = *end;
+                *end = from.wrapping_add(shift);
+                self.count += 1;
             }
-            label.value = value;
-            *its_end = end - self.start;
+            cursor.at = self.start + from.wrapping_add(shift);
+            let place = self.list.get_mut(self.count).zip(self.ends.get_mut(self.count));
+            let Some((label, end)) = place else { break };
+            // No value of the last line holds escapes, or it would not be followed.
+            let quote = *end - label.value.len() - 2;
+            if same_to <= quote {
+                break;
+            }
+            cursor.at = self.start + quote.wrapping_add(shift);
+            let value = cursor.take_quoted::<STRICT>()?;
+            *escaped |= value.escaped;
+            label.value = value.text;
+            from = mem::replace(end, cursor.at - self.start);
             self.count += 1;
+            self.changes.add(self.count);
+            if self.count == self.ends.len() {
+                break;
+            }
+            let rest = self.last.get(from..).unwrap_or_default();
+            same_to = from + same_start_bytes(rest, cursor.rest());
         }
+        Ok(Some(self.name))
     }
 
     /// Adds a label whose value ends at `end` of the window.
     pub fn add(&mut self, label: Label<'w>, end: usize) -> Result<(), &'static str> {
         let last = self.list.get(self.count).filter(|_| self.is_alike);
-        if last.is_some_and(|last| last.name == label.name) {
-            self.add_expected(label.value, end);
-            return Ok(());
+        if last.is_none_or(|last| last.name != label.name) {
+            return self.add_other(label, end - self.start);
         }
-        self.add_other(label, end - self.start)
+        // Its names are unique, or that line would have been refused.
+        let place = self.list.get_mut(self.count).zip(self.ends.get_mut(self.count));
+        if let Some((last, its_end)) = place {
+            (*last, *its_end) = (label, end - self.start);
+            self.count += 1;
+            self.changes.add(self.count);
+        }
+        Ok(())
     }
 
     /// Adds a label of which the last line says nothing.

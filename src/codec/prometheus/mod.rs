@@ -195,6 +195,9 @@ pub struct Parser {
     current: Current,
     /// The label to normalise, as the last TYPE line has it, whichever family that was for.
     bound: Option<&'static str>,
+    /// Where the last sample had it, and which part of its family that was.
+    bound_at: Option<usize>,
+    part: Part,
     /// What may differ from the last sample, whatever the lines say.
     changes: Changes,
     labels: LineLabels<'static>,
@@ -210,6 +213,8 @@ impl Parser {
             ended: false,
             current: Current::default(),
             bound: None,
+            bound_at: None,
+            part: Part::Value,
             changes: Changes::ALL,
             labels: LineLabels::default(),
             rewritten: Rewritten::default(),
@@ -329,10 +334,11 @@ impl Parser {
         let changes = changes | mem::take(&mut self.changes);
         let (mut list, mut exemplar_list) = (labels.sample.list(), labels.exemplar.list());
         let (mut copy, mut exemplar_copy) = (None, None);
-        let bound = self.bound.and_then(|bound| {
-            let is_bound = |label: &Label| label.name == bound && !bound::is_normal(label.value);
-            list.iter().position(is_bound)
-        });
+        if changes.is_all() {
+            let place = |bound| list.iter().position(|label| label.name == bound);
+            self.bound_at = self.bound.and_then(place);
+        }
+        let bound = self.bound_at.filter(|&at| !bound::is_normal(list[at].value));
         if escaped || bound.is_some() {
             list = copy.insert(self.rewritten.copy(&mut name, list, bound));
         }
@@ -343,14 +349,17 @@ impl Parser {
         if escaped && series::has_duplicates(list) {
             return Err(Stop::Bad { at: line_end, reason: series::NOT_UNIQUE }.into());
         }
-        let part = match self.current.part(name, list) {
-            Some(part) => part,
-            None => {
-                self.current.end(visit).map_err(Halt::Visitor)?;
-                self.current.start(name);
-                Part::Value
-            }
-        };
+        if changes.has(0) {
+            self.part = match self.current.part(name, list) {
+                Some(part) => part,
+                None => {
+                    self.current.end(visit).map_err(Halt::Visitor)?;
+                    self.current.start(name);
+                    Part::Value
+                }
+            };
+        }
+        let part = self.part;
         let exemplar = line.exemplar.map(|(Number { value, timestamp_ms }, _)| Exemplar {
             labels: exemplar_list,
             value,
@@ -379,6 +388,8 @@ impl Parser {
         if escaped {
             self.rewritten.texts.rewrite(&mut name, &mut [], None);
         }
+        // The same text may be another part from here on, or be normalised no longer.
+        self.changes = Changes::ALL;
         if !self.current.is(name) {
             self.current.end(visit)?;
             self.current.start(name);
@@ -395,8 +406,6 @@ impl Parser {
             }
             Meta::Type(metric_type) => {
                 self.current.metric_type = metric_type;
-                // The same text may be normalised from here on, or no longer.
-                self.changes = Changes::ALL;
                 self.bound = match metric_type {
                     MetricType::Histogram => Some("le"),
                     MetricType::Summary => Some("quantile"),

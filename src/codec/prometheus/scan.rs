@@ -131,15 +131,6 @@ impl<'w> Cursor<'w> {
         &self.text[from..self.at]
     }
 
-    /// Goes past `name` and an equals sign if these are next, and an opening quote behind them.
-    #[inline]
-    pub fn accept_name(&mut self, name: &str) -> bool {
-        let tail = self.rest().strip_prefix(name.as_bytes());
-        let found = matches!(tail, Some([b'=', b'"', ..]));
-        self.at += if found { name.len() + 1 } else { 0 };
-        found
-    }
-
     /// The string whose opening quote is next; goes past its closing one. In a `STRICT` format a
     /// line feed may not stand inside.
     #[inline]

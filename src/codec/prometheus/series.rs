@@ -42,7 +42,7 @@ pub(super) fn read_series<'w, const STRICT: bool>(
     let start = cursor.at;
     let mut series = Series::named("");
     let mut head_bytes = 0;
-    if let Some(name) = labels.resume(cursor) {
+    if let Some(name) = labels.resume::<STRICT>(cursor, &mut series.escaped)? {
         (series.name, head_bytes) = (name, labels.head_bytes());
         read_labels::<STRICT>(cursor, labels, &mut series)?;
     } else {
@@ -79,18 +79,13 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
     }
     loop {
         skip_blanks::<STRICT>(cursor);
-        if labels.expect_name(cursor) {
-            let value = cursor.take_quoted::<STRICT>()?;
-            series.escaped |= value.escaped;
-            labels.add_expected(value.text, cursor.at);
-            end_value::<STRICT>(cursor)?;
-            continue;
+        if cursor.accept(b'}') {
+            return Ok(());
         }
         let mut quoted = false;
         let mut name = cursor.take_name::<false>();
         if name.is_empty() {
             match cursor.peek() {
-                b'}' => break,
                 b'"' => {
                     let text = cursor.take_quoted::<STRICT>()?;
                     (name, quoted) = (not_empty(cursor, text, &mut series.escaped)?, true);
@@ -114,8 +109,6 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
             return Err(cursor.bad("expected = after a label name"));
         }
     }
-    cursor.at += 1;
-    Ok(())
 }
 
 /// Goes past the comma after a value, if there is one.
