@@ -82,20 +82,26 @@ pub(super) fn sample_bytes(timestamp_ms: i64) -> usize {
 
 /// Appends zeros to write over. One check for the room of all instead of one for each piece, which
 /// would cost as much as the bytes themselves.
-pub(super) fn make_room(out: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+fn make_room(out: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
     let start = out.len();
     out.resize(start + bytes, 0);
     &mut out[start..]
 }
 
 /// Fills `room` with the sample field; `bytes` are those of the message in it.
-pub(super) fn put_sample(room: &mut [u8], bytes: u8, value: f64, timestamp_ms: i64) {
+fn put_sample(room: &mut [u8], bytes: u8, value: f64, timestamp_ms: i64) {
     let (head, room) = room.split_at_mut(3);
     head.copy_from_slice(&[SAMPLES, bytes, DOUBLE_1]);
     let (place, room) = room.split_at_mut(8);
     place.copy_from_slice(&value.to_bits().to_le_bytes());
     room[0] = VARINT_2;
     put_varint(&mut room[1..], timestamp_ms as u64);
+}
+
+/// Puts another value into a sample field.
+#[inline]
+pub(super) fn put_value(field: &mut [u8], value: f64) {
+    field[3..11].copy_from_slice(&value.to_bits().to_le_bytes());
 }
 
 /// Appends one series with one native histogram, which are few: its length goes in afterwards.
@@ -210,7 +216,7 @@ fn put_labels<'a>(mut room: &'a mut [u8], labels: &[Label<'_>]) -> &'a mut [u8] 
 }
 
 #[inline]
-pub(super) fn put_label<'a>(room: &'a mut [u8], label: &Label<'_>) -> &'a mut [u8] {
+fn put_label<'a>(room: &'a mut [u8], label: &Label<'_>) -> &'a mut [u8] {
     let Some(bytes) = short_label_bytes(label) else { return put_long_label(room, label) };
     let (name, value) = (label.name.as_bytes(), label.value.as_bytes());
     let (head, room) = room.split_at_mut(4);

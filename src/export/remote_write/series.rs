@@ -4,18 +4,28 @@
 
 use std::ops::Range;
 
-use super::encode::{
-    label_field_bytes, make_room, push_head, push_series, put_label, put_sample, sample_bytes,
-};
+use super::encode::{label_field_bytes, push_head, push_series, put_value, sample_bytes};
 use crate::model::{Changes, Label, Sample};
 
-/// Where the labels of the series last written stand in its buffer.
+/// Where the series last written stands in its buffer.
 #[derive(Debug, Default)]
 pub struct LastSeries {
-    /// Where the first one starts.
+    /// Where its first label starts.
     start: usize,
-    /// Where each one ends, counted from there; empty if there is none to copy.
+    /// Where each label ends, counted from there; empty if there is nothing to copy.
     ends: Vec<usize>,
+    /// The sample behind them.
+    timestamp_ms: i64,
+}
+
+/// How labels come from those of the last series.
+enum Change {
+    /// Values are as long as before.
+    InPlace,
+    /// Now all labels together have so many bytes.
+    Resized(usize),
+    /// Lengths no longer take a byte each.
+    Anew,
 }
 
 impl LastSeries {
@@ -41,36 +51,55 @@ impl LastSeries {
         extra: &[(String, String)],
         changes: Changes,
     ) {
+        let labels = sample.labels;
         let is_plain = extra.is_empty() && sample.histogram.is_none() && sample.exemplar.is_none();
-        if !is_plain || changes.is_all() || self.ends.len() != sample.labels.len() {
+        let is_like = !changes.is_all()
+            && self.ends.len() == labels.len()
+            && self.timestamp_ms == sample.timestamp_ms;
+        if !is_plain || !is_like {
             return self.push_anew(out, sample, extra);
         }
-        let sample_bytes = sample_bytes(sample.timestamp_ms);
-        let (bytes, is_in_place) = self.measure(sample.labels, changes);
-        push_head(out, bytes + 2 + sample_bytes);
-        let start = out.len();
-        if is_in_place {
-            self.copy_and_write_over(out, sample.labels, changes);
-        } else {
-            self.copy_around(out, sample.labels, changes);
+        let before = self.ends.last().copied().unwrap_or_default();
+        let tail = 2 + sample_bytes(sample.timestamp_ms);
+        let end = self.start + before + tail;
+        match self.compare(labels, changes) {
+            Change::InPlace => {
+                push_head(out, before + tail);
+                let start = out.len();
+                out.extend_from_within(self.start..end);
+                self.start = start;
+                for place in changes.places() {
+                    let (end, value) = (start + self.ends[place], labels[place].value.as_bytes());
+                    out[end - value.len()..end].copy_from_slice(value);
+                }
+            }
+            Change::Resized(now) => {
+                push_head(out, now + tail);
+                let start = out.len();
+                self.copy_around(out, labels, changes, end);
+                self.start = start;
+            }
+            Change::Anew => return self.push_anew(out, sample, extra),
         }
-        self.start = start;
-        let room = make_room(out, 2 + sample_bytes);
-        put_sample(room, sample_bytes as u8, sample.value, sample.timestamp_ms);
+        let labels_end = out.len() - tail;
+        put_value(&mut out[labels_end..], sample.value);
     }
 
-    /// How long labels are that differ from the last ones by `changes`, and whether each of them is
-    /// as long as before.
     #[inline]
-    fn measure(&self, labels: &[Label<'_>], changes: Changes) -> (usize, bool) {
+    fn compare(&self, labels: &[Label<'_>], changes: Changes) -> Change {
         let mut bytes = self.ends.last().copied().unwrap_or_default();
-        let mut is_in_place = true;
+        let (mut is_in_place, mut is_short) = (true, true);
         for place in changes.places() {
             let (now, before) = (label_field_bytes(&labels[place]), self.span(place).len());
             is_in_place &= now == before;
+            is_short &= now.max(before) < 0x80;
             bytes = bytes + now - before;
         }
-        (bytes, is_in_place)
+        match (is_in_place, is_short) {
+            (true, _) => Change::InPlace,
+            (_, true) => Change::Resized(bytes),
+            _ => Change::Anew,
+        }
     }
 
     /// Where the label at `place` stands, counted from the first one's start.
@@ -80,27 +109,30 @@ impl LastSeries {
         start..self.ends[place]
     }
 
+    /// Appends the last series up to `end` with other values, all of them and their labels short.
     #[inline]
-    fn copy_and_write_over(&self, out: &mut Vec<u8>, labels: &[Label<'_>], changes: Changes) {
-        let (start, bytes) = (out.len(), self.ends.last().copied().unwrap_or_default());
-        out.extend_from_within(self.start..self.start + bytes);
-        for place in changes.places() {
-            let (end, value) = (start + self.ends[place], labels[place].value.as_bytes());
-            out[end - value.len()..end].copy_from_slice(value);
-        }
-    }
-
-    #[inline]
-    fn copy_around(&mut self, out: &mut Vec<u8>, labels: &[Label<'_>], changes: Changes) {
-        let mut from = 0;
+    fn copy_around(
+        &mut self,
+        out: &mut Vec<u8>,
+        labels: &[Label<'_>],
+        changes: Changes,
+        end: usize,
+    ) {
+        let mut from = self.start;
         for place in changes.places() {
             let span = self.span(place);
-            out.extend_from_within(self.start + from..self.start + span.start);
-            put_label(make_room(out, label_field_bytes(&labels[place])), &labels[place]);
-            from = span.end;
+            let value = labels[place].value.as_bytes();
+            // Tag, length; tag, length, name; tag, length, value.
+            let head = 6 + labels[place].name.len();
+            let start = self.start + span.start;
+            out.extend_from_within(from..start + head);
+            let at = out.len();
+            out[at - head + 1] = (head - 2 + value.len()) as u8;
+            out[at - 1] = value.len() as u8;
+            out.extend_from_slice(value);
+            from = self.start + span.end;
         }
-        let bytes = self.ends.last().copied().unwrap_or_default();
-        out.extend_from_within(self.start + from..self.start + bytes);
+        out.extend_from_within(from..end);
         for place in changes.places() {
             let (now, before) = (label_field_bytes(&labels[place]), self.span(place).len());
             self.ends[place..].iter_mut().for_each(|end| *end = *end + now - before);
@@ -110,6 +142,7 @@ impl LastSeries {
     #[inline(never)]
     fn push_anew(&mut self, out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
         self.start = push_series(out, sample, extra);
+        self.timestamp_ms = sample.timestamp_ms;
         self.ends.clear();
         if extra.is_empty() && sample.histogram.is_none() {
             let mut end = 0;
