@@ -49,7 +49,7 @@ pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, Str
     if exemplar_bytes > 0 {
         bytes += 1 + varint_bytes(exemplar_bytes as u64) + exemplar_bytes;
     }
-    push_head(out, bytes);
+    push_tag_and_length(out, TIMESERIES, bytes);
     let start = out.len();
     let room = make_room(out, labels + 2 + sample_bytes);
     let room = if extra.is_empty() {
@@ -66,12 +66,6 @@ pub fn push_series(out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, Str
         push_exemplar(out, exemplar, exemplar_bytes, sample.timestamp_ms);
     }
     start
-}
-
-/// Starts a series of `bytes`.
-#[inline]
-pub(super) fn push_head(out: &mut Vec<u8>, bytes: usize) {
-    push_tag_and_length(out, TIMESERIES, bytes);
 }
 
 /// The length of the message of one sample.

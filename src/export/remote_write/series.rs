@@ -4,28 +4,21 @@
 
 use std::ops::Range;
 
-use super::encode::{label_field_bytes, push_head, push_series, put_value, sample_bytes};
-use crate::model::{Changes, Label, Sample};
+use super::encode::{label_field_bytes, push_series, put_value, sample_bytes};
+use crate::codec::protobuf::{put_varint, varint_bytes};
+use crate::model::{Changes, Sample};
 
 /// Where the series last written stands in its buffer.
 #[derive(Debug, Default)]
 pub struct LastSeries {
+    /// Where it starts, with its tag and length.
+    head: usize,
     /// Where its first label starts.
     start: usize,
     /// Where each label ends, counted from there; empty if there is nothing to copy.
     ends: Vec<usize>,
-    /// The sample behind them.
+    /// The time of the sample behind them.
     timestamp_ms: i64,
-}
-
-/// How labels come from those of the last series.
-enum Change {
-    /// Values are as long as before.
-    InPlace,
-    /// Now all labels together have so many bytes.
-    Resized(usize),
-    /// Lengths no longer take a byte each.
-    Anew,
 }
 
 impl LastSeries {
@@ -36,14 +29,15 @@ impl LastSeries {
 
     /// The first `bytes` of its buffer are gone.
     pub fn cut(&mut self, bytes: usize) {
-        match self.start.checked_sub(bytes) {
-            Some(start) => self.start = start,
+        match self.head.checked_sub(bytes) {
+            Some(head) => (self.head, self.start) = (head, self.start - bytes),
             None => self.forget(),
         }
     }
 
     /// Appends one series as [`push_series`] does. `changes` says how its labels differ from those
     /// of the last one.
+    #[inline]
     pub fn push(
         &mut self,
         out: &mut Vec<u8>,
@@ -51,96 +45,72 @@ impl LastSeries {
         extra: &[(String, String)],
         changes: Changes,
     ) {
-        let labels = sample.labels;
         let is_plain = extra.is_empty() && sample.histogram.is_none() && sample.exemplar.is_none();
         let is_like = !changes.is_all()
-            && self.ends.len() == labels.len()
+            && self.ends.len() == sample.labels.len()
             && self.timestamp_ms == sample.timestamp_ms;
-        if !is_plain || !is_like {
-            return self.push_anew(out, sample, extra);
+        if !is_plain || !is_like || !self.push_like(out, sample, changes) {
+            self.push_anew(out, sample, extra);
         }
-        let before = self.ends.last().copied().unwrap_or_default();
-        let tail = 2 + sample_bytes(sample.timestamp_ms);
-        let end = self.start + before + tail;
-        match self.compare(labels, changes) {
-            Change::InPlace => {
-                push_head(out, before + tail);
-                let start = out.len();
-                out.extend_from_within(self.start..end);
-                self.start = start;
-                for place in changes.places() {
-                    let (end, value) = (start + self.ends[place], labels[place].value.as_bytes());
-                    out[end - value.len()..end].copy_from_slice(value);
-                }
-            }
-            Change::Resized(now) => {
-                push_head(out, now + tail);
-                let start = out.len();
-                self.copy_around(out, labels, changes, end);
-                self.start = start;
-            }
-            Change::Anew => return self.push_anew(out, sample, extra),
-        }
-        let labels_end = out.len() - tail;
-        put_value(&mut out[labels_end..], sample.value);
     }
 
+    /// Appends a copy of the last series with other values; false, and nothing appended, where a
+    /// length needs more or fewer bytes than it has there.
     #[inline]
-    fn compare(&self, labels: &[Label<'_>], changes: Changes) -> Change {
+    fn push_like(&mut self, out: &mut Vec<u8>, sample: &Sample<'_>, changes: Changes) -> bool {
+        let head = out.len();
+        let tail_bytes = 2 + sample_bytes(sample.timestamp_ms);
         let mut bytes = self.ends.last().copied().unwrap_or_default();
-        let (mut is_in_place, mut is_short) = (true, true);
+        let end = self.start + bytes + tail_bytes;
+        let mut from = self.head;
+        let (mut settled, mut growth) = (0, 0_usize);
         for place in changes.places() {
-            let (now, before) = (label_field_bytes(&labels[place]), self.span(place).len());
-            is_in_place &= now == before;
-            is_short &= now.max(before) < 0x80;
-            bytes = bytes + now - before;
-        }
-        match (is_in_place, is_short) {
-            (true, _) => Change::InPlace,
-            (_, true) => Change::Resized(bytes),
-            _ => Change::Anew,
-        }
-    }
-
-    /// Where the label at `place` stands, counted from the first one's start.
-    #[inline]
-    fn span(&self, place: usize) -> Range<usize> {
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        start..self.ends[place]
-    }
-
-    /// Appends the last series up to `end` with other values, all of them and their labels short.
-    #[inline]
-    fn copy_around(
-        &mut self,
-        out: &mut Vec<u8>,
-        labels: &[Label<'_>],
-        changes: Changes,
-        end: usize,
-    ) {
-        let mut from = self.start;
-        for place in changes.places() {
-            let span = self.span(place);
-            let value = labels[place].value.as_bytes();
+            let label = &sample.labels[place];
+            let before = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+            let label_bytes = self.ends[place] - before;
             // Tag, length; tag, length, name; tag, length, value.
-            let head = 6 + labels[place].name.len();
-            let start = self.start + span.start;
-            out.extend_from_within(from..start + head);
+            let to_value = 6 + label.name.len();
+            let now = to_value + label.value.len();
+            if label_bytes.max(now) >= 0x80 {
+                out.truncate(head);
+                return false;
+            }
+            let start = self.start + before;
+            out.extend_from_within(from..start + to_value);
             let at = out.len();
-            out[at - head + 1] = (head - 2 + value.len()) as u8;
-            out[at - 1] = value.len() as u8;
-            out.extend_from_slice(value);
-            from = self.start + span.end;
+            out[at - to_value + 1] = (now - 2) as u8;
+            out[at - 1] = label.value.len() as u8;
+            out.extend_from_slice(label.value.as_bytes());
+            from = start + label_bytes;
+            self.shift(settled..place, growth);
+            settled = place;
+            growth = growth.wrapping_add(now).wrapping_sub(label_bytes);
         }
+        self.shift(settled..self.ends.len(), growth);
         out.extend_from_within(from..end);
-        for place in changes.places() {
-            let (now, before) = (label_field_bytes(&labels[place]), self.span(place).len());
-            self.ends[place..].iter_mut().for_each(|end| *end = *end + now - before);
+        bytes = bytes.wrapping_add(growth) + tail_bytes;
+        let start = head + self.start - self.head;
+        if 1 + varint_bytes(bytes as u64) != start - head {
+            out.truncate(head);
+            return false;
+        }
+        put_varint(&mut out[head + 1..start], bytes as u64);
+        (self.head, self.start) = (head, start);
+        let tail = out.len() - tail_bytes;
+        put_value(&mut out[tail..], sample.value);
+        true
+    }
+
+    #[inline]
+    fn shift(&mut self, places: Range<usize>, bytes: usize) {
+        if bytes != 0 {
+            self.ends[places].iter_mut().for_each(|end| *end = end.wrapping_add(bytes));
         }
     }
 
     #[inline(never)]
     fn push_anew(&mut self, out: &mut Vec<u8>, sample: &Sample<'_>, extra: &[(String, String)]) {
+        self.head = out.len();
         self.start = push_series(out, sample, extra);
         self.timestamp_ms = sample.timestamp_ms;
         self.ends.clear();

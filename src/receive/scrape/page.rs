@@ -175,8 +175,8 @@ struct Take<'a, 'b> {
 
 impl Take<'_, '_> {
     fn event(&mut self, event: Event<'_>) -> Result<(), PageError> {
-        match event {
-            Event::Sample(sample) => self.sample(&sample),
+        match &event {
+            Event::Sample(sample) => self.sample(sample),
             Event::FamilyEnd(family) => {
                 self.track.end_family(family);
                 Ok(())
