@@ -44,7 +44,9 @@ pub(super) fn read_series<'w, const STRICT: bool>(
     let mut head_bytes = 0;
     if let Some(name) = labels.resume::<STRICT>(cursor, &mut series.escaped)? {
         (series.name, head_bytes) = (name, labels.head_bytes());
-        read_labels::<STRICT>(cursor, labels, &mut series)?;
+        if !cursor.accept(b'}') {
+            read_labels::<STRICT>(cursor, labels, &mut series)?;
+        }
     } else {
         series.name = cursor.take_name::<true>();
         if !STRICT {
