@@ -86,22 +86,49 @@ impl<'w> Labels<'w> {
         self.is_quoted = false;
     }
 
-    /// Reads as far as the line has the texts of the last one between its values: the name and the
-    /// brace, then each label whose name stands in the same place. Returns the metric name; none,
-    /// and nothing read, if not even that is common.
+    /// Goes past the metric name and the brace if the last line starts with them too, and follows
+    /// it. Returns the name; none, and nothing read, if not even that is common.
     #[inline]
     pub fn resume<const STRICT: bool>(
         &mut self,
         cursor: &mut Cursor<'w>,
         escaped: &mut bool,
     ) -> Result<Option<&'w str>, Stop> {
-        // In the last line: up to where it has been followed, and up to where both are the same.
-        let (mut from, mut same_to) = (self.head_bytes, same_start_bytes(self.last, cursor.rest()));
-        if from == 0 || same_to < from {
+        let same_to = same_start_bytes(self.last, cursor.rest());
+        if self.head_bytes == 0 || same_to < self.head_bytes {
             return Ok(None);
         }
-        cursor.at += from;
+        cursor.at += self.head_bytes;
         self.changes = Changes::NONE;
+        self.follow::<STRICT>(cursor, same_to, escaped)?;
+        Ok(Some(self.name))
+    }
+
+    /// Follows the last line from its first label on, the cursor behind another name and brace.
+    pub fn join<const STRICT: bool>(
+        &mut self,
+        cursor: &mut Cursor<'w>,
+        escaped: &mut bool,
+    ) -> Result<(), Stop> {
+        let labels = self.last.get(self.head_bytes..).unwrap_or_default();
+        if self.head_bytes == 0 || labels.is_empty() {
+            return Ok(());
+        }
+        let same_to = self.head_bytes + same_start_bytes(labels, cursor.rest());
+        self.follow::<STRICT>(cursor, same_to, escaped)
+    }
+
+    /// Reads each label whose name stands where the last line has it, and the same texts before it.
+    /// Both lines are at their first label, and the same up to `same_to` of the last one.
+    #[inline]
+    fn follow<const STRICT: bool>(
+        &mut self,
+        cursor: &mut Cursor<'w>,
+        mut same_to: usize,
+        escaped: &mut bool,
+    ) -> Result<(), Stop> {
+        // Up to where the last line has been followed.
+        let mut from = self.head_bytes;
         loop {
             let shift = (cursor.at - self.start).wrapping_sub(from);
             while let Some(end) = self.ends.get_mut(self.count).filter(|end| **end <= same_to) {
@@ -130,7 +157,7 @@ impl<'w> Labels<'w> {
             let rest = self.last.get(from..).unwrap_or_default();
             same_to = from + same_start_bytes(rest, cursor.rest());
         }
-        Ok(Some(self.name))
+        Ok(())
     }
 
     /// Adds a label whose value ends at `end` of the window.

@@ -54,7 +54,10 @@ pub(super) fn read_series<'w, const STRICT: bool>(
         }
         if cursor.accept(b'{') {
             // A name within the braces is none to start the next line with.
-            head_bytes = if series.name.is_empty() { 0 } else { cursor.at - start };
+            if !series.name.is_empty() {
+                head_bytes = cursor.at - start;
+                labels.join::<STRICT>(cursor, &mut series.escaped)?;
+            }
             read_labels::<STRICT>(cursor, labels, &mut series)?;
         }
     }
