@@ -32,6 +32,11 @@ fn short_decimal(bytes: &[u8], mut at: usize) -> Option<(f64, usize)> {
     let mut mantissa = 0;
     at = digits(bytes, at, &mut mantissa);
     let (mut count, mut exponent) = (at - start, 0);
+    // An integer, as counters mostly are.
+    if (1..=DIGITS_MAX).contains(&count) && mantissa <= MANTISSA_MAX && is_end(bytes, at) {
+        let value = mantissa as f64;
+        return Some((if negative { -value } else { value }, at));
+    }
     if bytes.get(at) == Some(&b'.') {
         let end = digits(bytes, at + 1, &mut mantissa);
         let fraction = end - at - 1;
@@ -42,14 +47,18 @@ fn short_decimal(bytes: &[u8], mut at: usize) -> Option<(f64, usize)> {
         (written, at) = read_exponent(bytes, at + 1)?;
         exponent += written;
     }
-    let ended = bytes.get(at).is_none_or(|&byte| byte <= b' ');
-    if !ended || count == 0 || count > DIGITS_MAX || mantissa > MANTISSA_MAX {
+    if !is_end(bytes, at) || count == 0 || count > DIGITS_MAX || mantissa > MANTISSA_MAX {
         return None;
     }
     let power = POWERS.get(exponent.unsigned_abs() as usize)?;
     let mantissa = mantissa as f64;
     let value = if exponent < 0 { mantissa / power } else { mantissa * power };
     Some((if negative { -value } else { value }, at))
+}
+
+#[inline]
+fn is_end(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_none_or(|&byte| byte <= b' ')
 }
 
 /// Adds the digits at `at` to `sum`, which wraps; returns where they end.
