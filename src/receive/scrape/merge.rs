@@ -16,23 +16,32 @@ const EXPORTED: &str = "exported_";
 
 /// Merges the label sets of a target's samples.
 ///
-/// Neighbours on a page mostly have the same label names. What depends on the names alone is then
-/// settled for all of them by the first: whether any clash, the order, and the hash of the names.
+/// Neighbours on a page mostly have the same label names, or those of the last but one, as a
+/// histogram's buckets and its sum have. What depends on the names alone is settled once for them.
 #[derive(Debug, Default)]
 pub struct Merger {
     /// Names made up for the sample at hand.
     renamed: Vec<String>,
+    /// Of the last sample's names, and of those before them.
+    shape: Shape,
+    other: Shape,
+    /// How samples differed that have passed by.
+    passed: Changes,
+    /// The last result was not made in that order.
+    is_by_value: bool,
+}
+
+/// What the label names of a sample decide.
+#[derive(Debug, Default)]
+struct Shape {
+    names: Vec<String>,
     /// Where each label of a result comes from: 0 is the name, from 1 on the sample's labels, then
-    /// the target's, then what is added. Empty where names clash.
+    /// the target's, then what is added. Empty where names clash, and where nothing is settled.
     order: Vec<usize>,
     /// Where in a result the name goes, and each of the sample's labels.
     places: Vec<usize>,
     /// Of the names in that order.
     names_hash: u64,
-    /// How samples differed that have passed by.
-    passed: Changes,
-    /// The last result was not made in that order.
-    is_by_value: bool,
 }
 
 /// What is known of a merged set.
@@ -56,6 +65,12 @@ pub struct Target<'a> {
 }
 
 impl Merger {
+    /// Starts a page, on which other labels may be added than on the last.
+    pub fn begin(&mut self) {
+        self.shape.order.clear();
+        self.other.order.clear();
+    }
+
     /// Takes note of a sample that is not merged; `changes` as in [`Merger::merge`].
     pub fn pass(&mut self, changes: Changes) {
         self.passed |= changes;
@@ -73,22 +88,25 @@ impl Merger {
         out: &mut Vec<Label<'a>>,
     ) -> Merged {
         let changes = changes | mem::take(&mut self.passed);
-        if changes.is_all() {
-            self.settle(labels, target);
+        if changes.is_all() && !self.shape.fits(labels) {
+            mem::swap(&mut self.shape, &mut self.other);
+            if !self.shape.fits(labels) {
+                self.shape.settle(labels, target);
+            }
         }
-        if self.order.is_empty() || labels.iter().any(|label| label.value.is_empty()) {
+        if self.shape.order.is_empty() || labels.iter().any(|label| label.value.is_empty()) {
             return self.merge_by_value(name, labels, target, out);
         }
         let changes = self.in_order(changes);
         let target_from = 1 + labels.len();
         let added_from = target_from + target.labels.len();
-        out.extend(self.order.iter().map(|&from| match from {
+        out.extend(self.shape.order.iter().map(|&from| match from {
             0 => Label::new(NAME_LABEL, name),
             _ if from < target_from => labels[from - 1],
             _ if from < added_from => pair(&target.labels[from - target_from]),
             _ => pair(&target.added[from - added_from]),
         }));
-        Merged { names_hash: self.names_hash, own_labels: added_from, changes }
+        Merged { names_hash: self.shape.names_hash, own_labels: added_from, changes }
     }
 
     /// The changes of a sample as those of its result, which is made in order.
@@ -97,8 +115,44 @@ impl Merger {
             return Changes::ALL;
         }
         let mut moved = Changes::NONE;
-        changes.places().for_each(|place| moved.add(self.places[place]));
+        changes.places().for_each(|place| moved.add(self.shape.places[place]));
         moved
+    }
+
+    /// The merged set of a sample that shares names with its target or has labels without value.
+    #[inline(never)]
+    fn merge_by_value<'a>(
+        &'a mut self,
+        name: &'a str,
+        labels: &[Label<'a>],
+        target: Target<'a>,
+        out: &mut Vec<Label<'a>>,
+    ) -> Merged {
+        self.is_by_value = true;
+        out.push(Label::new(NAME_LABEL, name));
+        let clashes = self.shape.order.is_empty();
+        if clashes && !target.honor_labels {
+            rename(labels, target.labels, &mut self.renamed, out);
+        } else {
+            out.extend(labels.iter().filter(|label| !label.value.is_empty()));
+            let absent = |own: &&(String, String)| labels.iter().all(|label| label.name != own.0);
+            out.extend(target.labels.iter().filter(absent).map(pair));
+        }
+        let own_labels = out.len();
+        add_absent(out, target.added);
+        sort_labels(out);
+        let names_hash = hash_names(out.iter().map(|label| label.name));
+        Merged { names_hash, own_labels, changes: Changes::ALL }
+    }
+}
+
+impl Shape {
+    /// Whether it was settled for these names.
+    fn fits(&self, labels: &[Label<'_>]) -> bool {
+        let names = self.names.iter().zip(labels);
+        !self.order.is_empty()
+            && self.names.len() == labels.len()
+            && names.into_iter().all(|(name, label)| name == label.name)
     }
 
     /// Settles what the names of `labels` decide.
@@ -106,6 +160,12 @@ impl Merger {
     fn settle(&mut self, labels: &[Label<'_>], target: Target<'_>) {
         let Target { labels: theirs, added, .. } = target;
         self.order.clear();
+        self.names.truncate(labels.len());
+        self.names.resize_with(labels.len(), String::new);
+        for (name, label) in self.names.iter_mut().zip(labels) {
+            name.clear();
+            name.push_str(label.name);
+        }
         if labels.iter().any(|label| has(theirs, label.name)) {
             return;
         }
@@ -132,32 +192,6 @@ impl Merger {
                 *own = place;
             }
         });
-    }
-
-    /// The merged set of a sample that shares names with its target or has labels without value.
-    #[inline(never)]
-    fn merge_by_value<'a>(
-        &'a mut self,
-        name: &'a str,
-        labels: &[Label<'a>],
-        target: Target<'a>,
-        out: &mut Vec<Label<'a>>,
-    ) -> Merged {
-        self.is_by_value = true;
-        out.push(Label::new(NAME_LABEL, name));
-        let clashes = self.order.is_empty();
-        if clashes && !target.honor_labels {
-            rename(labels, target.labels, &mut self.renamed, out);
-        } else {
-            out.extend(labels.iter().filter(|label| !label.value.is_empty()));
-            let absent = |own: &&(String, String)| labels.iter().all(|label| label.name != own.0);
-            out.extend(target.labels.iter().filter(absent).map(pair));
-        }
-        let own_labels = out.len();
-        add_absent(out, target.added);
-        sort_labels(out);
-        let names_hash = hash_names(out.iter().map(|label| label.name));
-        Merged { names_hash, own_labels, changes: Changes::ALL }
     }
 }
 
@@ -289,6 +323,31 @@ mod tests {
             assert_eq!(merged, Merged { names_hash, own_labels, changes }, "{expected}");
             let texts = out.iter().map(|label| format!("{}={}", label.name, label.value));
             assert_eq!(texts.collect::<Vec<_>>().join(" "), expected);
+        }
+    }
+
+    /// What is added may differ from page to page.
+    #[test]
+    fn nothing_is_kept_for_another_page() {
+        let (mut merger, own) = (Merger::default(), pairs("job=a"));
+        let labels = [[Label::new("b", "1")], [Label::new("c", "2")]];
+        for (added, expected) in [
+            ("x=1", "__name__=m b=1 job=a x=1|__name__=m c=2 job=a x=1"),
+            ("a=1", "__name__=m a=1 b=1 job=a|__name__=m a=1 c=2 job=a"),
+            ("", "__name__=m b=1 job=a|__name__=m c=2 job=a"),
+        ] {
+            let added = pairs(added);
+            let target = Target { labels: &own, honor_labels: false, added: &added };
+            merger.begin();
+            let mut texts = Vec::new();
+            for labels in [&labels[0], &labels[1], &labels[0], &labels[1]] {
+                let mut out = Vec::new();
+                merger.merge("m", labels, Changes::ALL, target, &mut out);
+                let pairs = out.iter().map(|label| format!("{}={}", label.name, label.value));
+                texts.push(pairs.collect::<Vec<_>>().join(" "));
+            }
+            assert_eq!(texts[..2].join("|"), expected);
+            assert_eq!(texts[..2], texts[2..]);
         }
     }
 

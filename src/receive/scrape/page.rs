@@ -136,6 +136,7 @@ impl Page {
     /// Starts another page.
     pub fn begin(&mut self, format: Format) {
         self.parser.reset(format);
+        self.merger.begin();
         self.counts = Counts::default();
         self.family_has_samples = false;
     }
