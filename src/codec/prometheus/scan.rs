@@ -133,20 +133,32 @@ impl<'w> Cursor<'w> {
 
     /// The string whose opening quote is next; goes past its closing one. In a `STRICT` format a
     /// line feed may not stand inside.
-    #[inline]
+    #[inline(always)]
     pub fn take_quoted<const STRICT: bool>(&mut self) -> Result<Quoted<'w>, Stop> {
+        let (bytes, from) = (self.text.as_bytes(), self.at + 1);
+        let at = find_special::<STRICT>(bytes, from);
+        if bytes.get(at) == Some(&b'"') {
+            self.at = at + 1;
+            return Ok(Quoted { text: &self.text[from..at], escaped: false });
+        }
+        self.take_escaped::<STRICT>(from, at)
+    }
+
+    /// The same where the string that starts at `from` has another special byte first, at `at`.
+    #[inline(never)]
+    fn take_escaped<const STRICT: bool>(
+        &mut self,
+        from: usize,
+        mut at: usize,
+    ) -> Result<Quoted<'w>, Stop> {
         let bytes = self.text.as_bytes();
-        let (from, mut escaped) = (self.at + 1, false);
-        let mut at = from;
         loop {
-            at = find_special::<STRICT>(bytes, at);
             match bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(Quoted { text: &self.text[from..at], escaped });
+                    return Ok(Quoted { text: &self.text[from..at], escaped: true });
                 }
                 Some(b'\\') => {
-                    escaped = true;
                     at += 1;
                     // Whatever is escaped, it does not end the string; a line feed ends the line.
                     at += usize::from(!STRICT || bytes.get(at) != Some(&b'\n'));
@@ -157,6 +169,7 @@ impl<'w> Cursor<'w> {
                     return Err(Stop::Bad { at, reason: "quote not closed" });
                 }
             }
+            at = find_special::<STRICT>(bytes, at);
         }
     }
 
