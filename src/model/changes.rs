@@ -6,8 +6,9 @@
 use std::iter;
 use std::ops::{BitOr, BitOrAssign};
 
-/// The places in a label set at which it may differ from the set before it: everywhere else names
-/// and values are the same, and there are as many labels. [`Changes::ALL`] says nothing.
+/// The places in a label set whose values may differ from those of the set before it. Both have the
+/// same names in the same order, and everywhere else the same values; only [`Changes::ALL`] says
+/// nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes(u64);
 
