@@ -123,3 +123,7 @@ impl LastSeries {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "series_tests.rs"]
+mod tests;
