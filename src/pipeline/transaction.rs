@@ -173,9 +173,10 @@ mod tests {
     }
 
     impl Staging for Recording {
-        fn sample(&mut self, sample: &Sample<'_>, _: Changes) {
+        fn sample(&mut self, sample: &Sample<'_>, changes: Changes) {
             let pairs = sample.labels.iter().map(|label| format!("{}={}", label.name, label.value));
-            self.1.push(format!("{} {}", pairs.collect::<Vec<_>>().join(","), sample.value));
+            let alike = if changes.is_all() { "" } else { " alike" };
+            self.1.push(format!("{} {}{alike}", pairs.collect::<Vec<_>>().join(","), sample.value));
         }
         fn end_family(&mut self, family: &Family<'_>) {
             self.1.push(format!("end {}", family.name));
@@ -243,6 +244,38 @@ mod tests {
         assert!(
             page.contains("otlet_receiver_items_total{receiver=\"scrape\",signal=\"metrics\"} 2")
         );
+    }
+
+    #[test]
+    fn only_settled_samples_in_a_row_are_alike() {
+        let rule = relabel(Action::Replace, "a", "(.*)", "b");
+        for (rules, expected) in
+            [(vec![], ["1 alike", "2", "3", "4 alike"]), (vec![rule], ["1", "2", "3", "4"])]
+        {
+            let recorder = Recorder::default();
+            let config = Config { relabel: rules, ..Config::default() };
+            let exporters: Vec<Rc<dyn Exporter>> = vec![Rc::new(recorder.clone())];
+            let pipeline = Pipeline::new(&config, exporters, Registry::new()).unwrap();
+            let mut transaction = pipeline.begin(&pipeline.account("scrape", "metrics"));
+            for value in 1..=4 {
+                let sample = Sample {
+                    family: &Family::default(),
+                    part: Part::Value,
+                    labels: &[Label::new("__name__", "up")],
+                    value: f64::from(value),
+                    timestamp_ms: 0,
+                    exemplar: None,
+                    histogram: None,
+                };
+                match value {
+                    2 => transaction.sample(&sample),
+                    _ => transaction.settled(&sample, Changes::NONE),
+                }
+            }
+            transaction.commit();
+            let expected = expected.map(|text| format!("__name__=up {text}"));
+            assert_eq!(*recorder.0.borrow(), expected);
+        }
     }
 
     #[test]
