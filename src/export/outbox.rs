@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::account::ExporterAccount;
-use super::queue::Queue;
+use super::queue::{Block, Queue};
 use crate::net::Notify;
 
 /// The way from an exporter to its delivery.
@@ -39,12 +39,17 @@ impl Outbox {
     /// and benchmarks, which have no destination.
     pub fn discard(&self) -> usize {
         let mut bytes = 0;
+        self.take_all(|block| bytes += block.body.len());
+        bytes
+    }
+
+    /// The same, with a look at each block.
+    pub fn take_all(&self, mut visit: impl FnMut(&Block)) {
         while let Some(block) = self.queue.take() {
-            bytes += block.body.len();
+            visit(&block);
             self.account.sent(block.items);
             self.queue.landed(block.held_bytes());
         }
-        bytes
     }
 
     /// Gives up what is left, once nobody sends any more; returns the number of items.

@@ -75,6 +75,12 @@ impl RemoteWrite {
         self.outbox.discard()
     }
 
+    /// The same for tests, with a look at each block.
+    pub fn take_queue(&self, visit: impl FnMut(&Block)) {
+        self.seal_open();
+        self.outbox.take_all(visit);
+    }
+
     /// When the open batch is to be closed, if it holds anything.
     fn open_due(&self) -> Option<Instant> {
         let born = self.open.borrow().born?;

@@ -10,11 +10,12 @@ use crate::codec::prometheus::{Event, Format, ParseError, Parser, RawSample};
 use crate::model::{recycle, Changes, Family, Label, Sample};
 use crate::pipeline::{Added, Transaction};
 
-use super::filter::Filter;
 use super::merge::{Merged, Merger, Target};
 use super::series::Series;
 use super::series_labels::SetHasher;
 use super::series_table::Seen;
+
+pub use super::filter::Filter;
 
 /// What of a page is plain in memory at a time; grows while a single line needs more. It also
 /// bounds how long one step of a scrape keeps the loop.
