@@ -202,6 +202,18 @@ mod tests {
         assert_eq!(hashes.len(), 201 - 25);
     }
 
+    /// Those too that stand where no change can say so.
+    #[test]
+    fn all_values_are_hashed_anew_where_all_may_differ() {
+        let (mut hasher, mut labels) = (SetHasher::default(), vec![Label::new("n", "x"); 70]);
+        let names_hash = hash_names(labels.iter().map(|label| label.name));
+        for (place, value) in [(69, "1"), (69, "2"), (64, "3"), (0, "4")] {
+            labels[place].value = value;
+            let alone = hash_labels(&labels);
+            assert_eq!(hasher.hash(names_hash, &labels, Changes::ALL), alone, "{place}");
+        }
+    }
+
     #[test]
     fn similar_sets_do_not_collide() {
         let mut hashes = Vec::new();
