@@ -9,8 +9,8 @@ pub fn otlet() -> Command {
     Command::new(std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned()))
 }
 
-/// Time on a processor so far of all its threads, in seconds, to a nanosecond. `stat` would give it in
-/// hundredths, which is a tenth of what some measurements come to.
+/// Time on a processor so far of all its threads, in seconds, to a nanosecond. `stat` would give it
+/// in hundredths, which is a tenth of what some measurements come to.
 pub fn cpu_s(child: &Child) -> f64 {
     let tasks = fs::read_dir(format!("/proc/{}/task", child.id()));
     let threads = tasks.into_iter().flatten().flatten();
