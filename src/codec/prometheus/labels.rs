@@ -40,8 +40,6 @@ pub(super) struct Labels<'w> {
     /// Its metric name, and where its labels begin; 0 where nothing can be taken over.
     name: &'w str,
     head_bytes: usize,
-    /// Some name of the line at hand stands in quotes.
-    is_quoted: bool,
 }
 
 impl<'w> Labels<'w> {
@@ -69,11 +67,6 @@ impl<'w> Labels<'w> {
         self.head_bytes
     }
 
-    /// Says that a name of this line stands in quotes.
-    pub fn quoted(&mut self) {
-        self.is_quoted = true;
-    }
-
     /// Starts a line at the cursor, and takes over nothing.
     #[inline]
     pub fn begin(&mut self, cursor: &Cursor<'w>) {
@@ -83,7 +76,6 @@ impl<'w> Labels<'w> {
         self.changes = Changes::NONE;
         self.changes.add(0);
         self.seen = None;
-        self.is_quoted = false;
     }
 
     /// Goes past the metric name and the brace if the last line starts with them too, and follows
@@ -207,7 +199,7 @@ impl<'w> Labels<'w> {
         self.ends.truncate(self.count);
         self.last = cursor.slice(self.start, cursor.at + BEYOND_BYTES);
         self.name = name;
-        self.head_bytes = if self.is_quoted { 0 } else { head_bytes };
+        self.head_bytes = head_bytes;
         if is_alike {
             self.changes
         } else {

@@ -94,7 +94,6 @@ pub(super) fn read_labels<'w, const STRICT: bool>(
                 b'"' => {
                     let text = cursor.take_quoted::<STRICT>()?;
                     (name, quoted) = (not_empty(cursor, text, &mut series.escaped)?, true);
-                    labels.quoted();
                 }
                 _ => return Err(cursor.bad("bad label name")),
             }

@@ -47,6 +47,7 @@ impl LastSeries {
     ) {
         let is_plain = extra.is_empty() && sample.histogram.is_none() && sample.exemplar.is_none();
         let is_like = !changes.is_all()
+            && !self.ends.is_empty()
             && self.ends.len() == sample.labels.len()
             && self.timestamp_ms == sample.timestamp_ms;
         if !is_plain || !is_like || !self.push_like(out, sample, changes) {
