@@ -24,7 +24,7 @@ pub(super) fn read_float(text: &str, at: usize) -> Option<(f64, usize)> {
     short_decimal(text.as_bytes(), at).or_else(|| any_float(text, at))
 }
 
-#[inline]
+#[inline(always)]
 fn short_decimal(bytes: &[u8], mut at: usize) -> Option<(f64, usize)> {
     let negative = bytes.get(at) == Some(&b'-');
     at += usize::from(negative);

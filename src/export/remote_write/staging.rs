@@ -56,11 +56,16 @@ impl Staged {
 
     /// Tells the queue what is held here, and gives up the oldest if even an empty queue lacks
     /// room.
+    #[inline]
     fn account_for_memory(&mut self) {
         let held = self.sealed_bytes + self.batch.held_bytes();
-        if held == self.held_bytes {
-            return;
+        if held != self.held_bytes {
+            self.hold(held);
         }
+    }
+
+    #[inline(never)]
+    fn hold(&mut self, held: u64) {
         self.exporter.outbox.queue.restage(self.held_bytes, held);
         self.held_bytes = held;
         if self.exporter.outbox.queue.is_overfull() && self.exporter.outbox.queue.is_empty() {
