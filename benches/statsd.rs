@@ -17,7 +17,7 @@ use otlet::receive::statsd::{Config, Table, Timers};
 mod support;
 
 use support::allocations;
-use support::process::cpu_s;
+use support::process::{self, cpu_s};
 
 fn main() {
     let argument = |name: &str, default: u64| {
@@ -118,8 +118,7 @@ struct Load {
 }
 
 fn otlet() -> Option<(Child, SocketAddr)> {
-    let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
-    let mut command = Command::new(binary);
+    let mut command = process::otlet();
     command.args(["--from-statsd=127.0.0.1:0", "--to-stdout", "--admin=off"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().ok()?;
     let mut lines = BufReader::new(child.stderr.take()?).lines().map_while(Result::ok);

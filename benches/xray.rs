@@ -14,7 +14,7 @@ use std::{env, fs, thread};
 #[path = "support/mod.rs"]
 mod support;
 
-use support::process::{cpu_s, memory_kib};
+use support::process::{self, cpu_s, memory_kib};
 use support::{allocations, servers};
 
 use otlet::translate::segment::{documents, Segments};
@@ -140,7 +140,7 @@ struct Running {
 }
 
 fn start(exporter: &str, destination: SocketAddr) -> Running {
-    let binary = env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned());
+    let binary = process::binary();
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", "0", &binary, "--from-xray=127.0.0.1:0 region=eu-west-1"]);
     let settings = if exporter == "xray" { "region=eu-west-1" } else { "compression=none" };

@@ -4,9 +4,14 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command};
 
-/// The binary that is measured; the caller adds flags.
+/// The binary that is measured.
+pub fn binary() -> String {
+    std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned())
+}
+
+/// The same; the caller adds flags.
 pub fn otlet() -> Command {
-    Command::new(std::env::var("OTLET_BIN").unwrap_or_else(|_| "dist/otlet".to_owned()))
+    Command::new(binary())
 }
 
 /// Time on a processor so far of all its threads, in seconds, to a nanosecond. `stat` would give it
