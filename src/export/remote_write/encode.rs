@@ -84,15 +84,13 @@ fn make_room(out: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
 
 /// Fills `room` with the sample field; `bytes` are those of the message in it.
 fn put_sample(room: &mut [u8], bytes: u8, value: f64, timestamp_ms: i64) {
-    let (head, room) = room.split_at_mut(3);
-    head.copy_from_slice(&[SAMPLES, bytes, DOUBLE_1]);
-    let (place, room) = room.split_at_mut(8);
-    place.copy_from_slice(&value.to_bits().to_le_bytes());
-    room[0] = VARINT_2;
-    put_varint(&mut room[1..], timestamp_ms as u64);
+    room[..3].copy_from_slice(&[SAMPLES, bytes, DOUBLE_1]);
+    put_value(room, value);
+    room[11] = VARINT_2;
+    put_varint(&mut room[12..], timestamp_ms as u64);
 }
 
-/// Puts another value into a sample field.
+/// Puts the value into a sample field.
 #[inline]
 pub(super) fn put_value(field: &mut [u8], value: f64) {
     field[3..11].copy_from_slice(&value.to_bits().to_le_bytes());
