@@ -32,20 +32,18 @@ fn short_decimal(bytes: &[u8], mut at: usize) -> Option<(f64, usize)> {
     let mut mantissa = 0;
     at = digits(bytes, at, &mut mantissa);
     let (mut count, mut exponent) = (at - start, 0);
-    // An integer, as counters mostly are.
-    if (1..=DIGITS_MAX).contains(&count) && mantissa <= MANTISSA_MAX && is_end(bytes, at) {
-        let value = mantissa as f64;
-        return Some((if negative { -value } else { value }, at));
-    }
-    if bytes.get(at) == Some(&b'.') {
-        let end = digits(bytes, at + 1, &mut mantissa);
-        let fraction = end - at - 1;
-        (count, exponent, at) = (count + fraction, -(fraction.min(99) as i32), end);
-    }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        let written;
-        (written, at) = read_exponent(bytes, at + 1)?;
-        exponent += written;
+    // Most are integers, which end here.
+    if !is_end(bytes, at) {
+        if bytes.get(at) == Some(&b'.') {
+            let end = digits(bytes, at + 1, &mut mantissa);
+            let fraction = end - at - 1;
+            (count, exponent, at) = (count + fraction, -(fraction.min(99) as i32), end);
+        }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            let written;
+            (written, at) = read_exponent(bytes, at + 1)?;
+            exponent += written;
+        }
     }
     if !is_end(bytes, at) || count == 0 || count > DIGITS_MAX || mantissa > MANTISSA_MAX {
         return None;
