@@ -10,7 +10,7 @@ FUZZ_S ?= 60
 # memory of each process. What it would buy, a random base address, guards against memory errors, and only
 # net/sys may say unsafe. With --target these flags reach neither build scripts nor macros.
 # The linker folds functions that are the same (lld's icf): 9 KB. Inlining stops early (LLVM's own threshold
-# is 225): callgrind counts 2,748 instructions per sample (benches/scrape.rs) for 3.06 MB (gzip 1.60). The
+# is 225): callgrind counts 2,760 instructions per sample (benches/scrape.rs) for 3.06 MB (gzip 1.60). The
 # settings were compared when it counted 5,781 for 3.01 MB (1.56): with 75 5,772 for 3.10 (1.60); with 25, and
 # 100 where a function is marked #[inline], 6,141 for 2.86 (1.48), 15 % slower; opt-level 3 without any bound
 # 5,608 for 3.38 (1.73).

@@ -29,9 +29,8 @@ pub(super) struct Labels<'w> {
     count: usize,
     /// Where the line at hand starts in the window.
     start: usize,
-    /// There is a last line, and so far they have the names of its labels.
-    is_alike: bool,
-    /// How the line at hand differs from it: place 0 is the metric name, 1 the first label.
+    /// How the line at hand differs from the last one so far: place 0 is the metric name, 1 the
+    /// first label. All where there is no last line, and where names differ.
     changes: Changes,
     /// The [`name_bit`]s of the line at hand, once they are needed.
     seen: Option<u64>,
@@ -72,8 +71,7 @@ impl<'w> Labels<'w> {
     pub fn begin(&mut self, cursor: &Cursor<'w>) {
         self.start = cursor.at;
         self.count = 0;
-        self.is_alike = !self.last.is_empty();
-        self.changes = Changes::NONE;
+        self.changes = if self.last.is_empty() { Changes::ALL } else { Changes::NONE };
         self.changes.add(0);
         self.seen = None;
     }
@@ -154,7 +152,7 @@ impl<'w> Labels<'w> {
 
     /// Adds a label whose value ends at `end` of the window.
     pub fn add(&mut self, label: Label<'w>, end: usize) -> Result<(), &'static str> {
-        let last = self.list.get(self.count).filter(|_| self.is_alike);
+        let last = self.list.get(self.count).filter(|_| !self.changes.is_all());
         if last.is_none_or(|last| last.name != label.name) {
             return self.add_other(label, end - self.start);
         }
@@ -170,7 +168,7 @@ impl<'w> Labels<'w> {
 
     /// Adds a label of which the last line says nothing.
     fn add_other(&mut self, label: Label<'w>, end: usize) -> Result<(), &'static str> {
-        self.is_alike = false;
+        self.changes = Changes::ALL;
         self.list.truncate(self.count);
         self.ends.truncate(self.count);
         let bits = |seen, label: &Label<'_>| seen | name_bit(label.name);
@@ -194,16 +192,14 @@ impl<'w> Labels<'w> {
     /// last one.
     #[inline]
     pub fn end(&mut self, cursor: &Cursor<'w>, name: &'w str, head_bytes: usize) -> Changes {
-        let is_alike = self.is_alike && self.count == self.list.len();
+        if self.count < self.list.len() {
+            self.changes = Changes::ALL;
+        }
         self.list.truncate(self.count);
         self.ends.truncate(self.count);
         self.last = cursor.slice(self.start, cursor.at + BEYOND_BYTES);
         self.name = name;
         self.head_bytes = head_bytes;
-        if is_alike {
-            self.changes
-        } else {
-            Changes::ALL
-        }
+        self.changes
     }
 }
